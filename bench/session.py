@@ -1,0 +1,129 @@
+"""A run of rows on one number of threads, from the contestants' processes to JSON figures."""
+
+import os
+import tempfile
+import time
+from contextlib import contextmanager
+
+from bench import machine, peak, suites, text
+from bench.contest import Process, compete, drift, prepare, score
+from bench.contestants import CONTESTANTS
+from bench.expected import FOLDER_VARIABLE
+
+SAMPLE_SECONDS = 0.03
+STEADY = 0.15  # drift of the peak over a row beyond which the row is noisy
+REPEAT_SHARE = 0.15  # of a run's time at most goes into measuring noisy rows again
+
+
+class Session:
+    """Runs rows on `threads` threads with the contestants `names`. `show(text)` is told of each."""
+
+    def __init__(self, threads, names, rounds, show, sample_seconds=SAMPLE_SECONDS):
+        self.threads, self.rounds, self.show = threads, rounds, show
+        self.sample_seconds = sample_seconds
+        self.names = list(names)
+        self.processes = {}
+        self.began, self.repeating = time.monotonic(), 0.0
+
+    def run(self, chosen):
+        """{"threads", "peak", "other_load", "stolen", "rows"} of the rows [(suite, case)]."""
+        load = machine.OtherLoad()
+        rows = []
+        self.show(f"\n== {self.threads} thread{'s' if self.threads > 1 else ''} ==")
+        with shared_references(), self._processes():
+            limits = self.processes["peak"].ask("measure_peak")
+            self.show(limits["error"] if "error" in limits else peak.describe(limits))
+            for suite, case in chosen:
+                rows.append(self._row(suite, case))
+                self.show(text.block(rows[-1]))
+        return {
+            "threads": self.threads,
+            "peak": limits,
+            "other_load": load.share(),
+            "stolen": load.stolen(),
+            "rows": rows,
+        }
+
+    @contextmanager
+    def _processes(self):
+        """Starts the contestants; those that do not come up are named and left out."""
+        try:
+            self.processes["peak"] = Process("peak", self.threads)
+            for name in self.names:
+                process = Process(name, self.threads, CONTESTANTS[name].environment)
+                if "error" in (answer := process.start()):
+                    self.show(f"{name} left out: {answer['error']}")
+                else:
+                    self.processes[name] = process
+            yield
+        finally:
+            for process in self.processes.values():
+                process.close()
+
+    def _row(self, suite, case):
+        """One row as a dict that can be written as JSON."""
+        began, load = time.monotonic(), machine.OtherLoad()
+        name = suites.name_of(suite)
+        chosen = [self.processes[n] for n in (*suite.CONTESTANTS, "peak") if n in self.processes]
+        ready, failed = prepare(chosen, name, case, self.sample_seconds)
+        results, errors = compete(chosen, ready, self.rounds)
+        moved = peak_drift(results)
+        if moved > STEADY and self._may_repeat():
+            again = time.monotonic()
+            second, more_errors = compete(chosen, ready, self.rounds)
+            if peak_drift(second) < moved:
+                results, errors, moved = second, more_errors, peak_drift(second)
+            self.repeating += time.monotonic() - again
+        peak_rate, contestants = score(results)
+        for contestant, figures in contestants.items():
+            figures["note"] = ready[contestant][1]
+        return {
+            "suite": name,
+            "case": case.name,
+            "threads": self.threads,
+            "unit": case.unit,
+            "amount": float(case.amount),
+            "traffic": case.traffic and float(case.traffic),
+            "peak": peak_rate,
+            "drift": moved,
+            "noisy": moved > STEADY,
+            "stolen": load.stolen(),
+            "took": time.monotonic() - began,
+            "contestants": contestants,
+            "failed": failed | errors,
+        }
+
+    def _may_repeat(self):
+        return self.repeating < REPEAT_SHARE * (time.monotonic() - self.began)
+
+
+def peak_drift(results):
+    """By how much the measured limit moved over a row, or 0 where none was measured."""
+    return drift(results["peak"][1]) if "peak" in results else 0.0
+
+
+@contextmanager
+def shared_references():
+    """Lets the contestants' processes share the references they are compared with."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[FOLDER_VARIABLE] = folder
+        try:
+            yield
+        finally:
+            del os.environ[FOLDER_VARIABLE]
+
+
+def measure_memory(names, threads, suite_name, case_name):
+    """{"case", "found"}, found being {contestant: {"before", "after"}}: the most bytes
+    resident of a fresh process with the library imported, and after some runs of the case. Those
+    for whom the case is not made, or that cannot tell, are left out."""
+    suite, _ = suites.find(suite_name, case_name)
+    found = {}
+    for name in names:
+        if name in suite.CONTESTANTS:
+            process = Process(name, threads, CONTESTANTS[name].environment)
+            answer = process.ask("measure_memory", suite_name, case_name)
+            process.close()
+            if "after" in answer:
+                found[name] = answer
+    return {"case": f"{suite_name} {case_name}", "found": found}

@@ -1,0 +1,179 @@
+/* Batch normalization (Ioffe and Szegedy, 2015): y = (x - mean) / sqrt(var + eps) * weight + bias.
+
+   x is (rows, c), with a mean and a variance for each channel over the rows; in a channels-last
+   image the rows are the pixels of all images. The variance comes from the differences to the
+   mean, never from a difference of squares. */
+#ifndef MD_BATCH_NORM_H
+#define MD_BATCH_NORM_H
+
+#include "columns.h"
+
+typedef struct {
+    columns cut;
+    real *out;
+    const real *x, *dy;
+    const real *mean, *scale, *shift, *slope;   /* (wide) */
+    real *slots;                                /* (chunks, 2, wide) */
+} norm_work;
+
+static ptrdiff_t norm_scratch(ptrdiff_t rows, ptrdiff_t c)
+{
+    const columns s = columns_of(rows, c);
+    return (4 + 2 * s.chunks) * s.wide;
+}
+
+static void for_chunks(norm_work *w, md_item *item)
+{
+    md_parallel_for(w->cut.chunks, 0.3 * (double)w->cut.rows * (double)w->cut.c, item, w);
+}
+
+/* The mean of a chunk, and its sum of squared differences, while the chunk is in the cache. */
+static void statistics_item(void *context, ptrdiff_t chunk, int worker)
+{
+    (void)worker;
+    const norm_work *w = context;
+    const columns *s = &w->cut;
+    const ptrdiff_t rows = rows_of_chunk(s, chunk);
+    const real *x = w->x + chunk * s->chunk_rows * s->c;
+    real *mean = w->slots + chunk * 2 * s->wide, *squares = mean + s->wide;
+    sum_chunk(mean, x, x, NULL, rows, s, PLAIN);
+    for (ptrdiff_t i = 0; i < s->c; i++) mean[i] /= (real)rows;
+    repeat(mean, mean, s);
+    sum_chunk(squares, x, x, mean, rows, s, SQUARES);
+}
+
+/* Chunks are put together by the formulas of Chan, Golub and LeVeque (1979). */
+static void batch_statistics(real *mean, real *var, const real *x, ptrdiff_t rows, ptrdiff_t c,
+                             real *scratch)
+{
+    norm_work w = {.cut = columns_of(rows, c), .x = x, .slots = scratch};
+    for_chunks(&w, statistics_item);
+    memset(mean, 0, (size_t)c * sizeof(real));
+    memset(var, 0, (size_t)c * sizeof(real));
+    double before = 0;
+    for (ptrdiff_t k = 0; k < w.cut.chunks; k++) {
+        const real *slot = w.slots + k * 2 * w.cut.wide, *squares = slot + w.cut.wide;
+        const double count = (double)rows_of_chunk(&w.cut, k), all = before + count;
+        const vf share = set1((real)(count / all)), weight = set1((real)(before * (count / all)));
+        FOR_VECTORS(j, m, c) {
+            const vf old = load_some(mean + j, m), difference = load_some(slot + j, m) - old;
+            const vf spread = fma_(difference * difference, weight, load_some(squares + j, m));
+            store_some(mean + j, fma_(difference, share, old), m);
+            store_some(var + j, load_some(var + j, m) + spread, m);
+        }
+        before = all;
+    }
+    if (rows)
+        for (ptrdiff_t i = 0; i < c; i++) var[i] /= (real)rows;
+}
+
+/* 1 / sqrt(var + eps), `times` weight where there is one. */
+static void inverse_deviation(real *scale, const real *var, const real *weight, double eps,
+                              ptrdiff_t c)
+{
+    FOR_VECTORS(j, m, c) {
+        const vf inverse = set1(1) / sqrt_(load_some(var + j, m) + set1((real)eps));
+        store_some(scale + j, weight ? inverse * load_some(weight + j, m) : inverse, m);
+    }
+}
+
+static void batch_norm_item(void *context, ptrdiff_t chunk, int worker)
+{
+    (void)worker;
+    const norm_work *w = context;
+    const columns *s = &w->cut;
+    const ptrdiff_t first = chunk * s->chunk_rows * s->c, reals = rows_of_chunk(s, chunk) * s->c;
+    for (ptrdiff_t k = 0; k < reals; k += s->wide) {
+        const real *x = w->x + first + k;
+        real *y = w->out + first + k;
+        FOR_VECTORS(j, m, smaller(s->wide, reals - k)) {
+            const vf centred = load_some(x + j, m) - load_some(w->mean + j, m);
+            const vf scale = load_some(w->scale + j, m), shift = load_some(w->shift + j, m);
+            store_some(y + j, fma_(centred, scale, shift), m);
+        }
+    }
+}
+
+static void batch_norm_forward(real *y, const real *x, const real *mean, const real *var,
+                               const real *weight, const real *bias, ptrdiff_t rows, ptrdiff_t c,
+                               double eps, real *scratch)
+{
+    norm_work w = {.cut = columns_of(rows, c), .out = y, .x = x};
+    real *middle = scratch, *scale = middle + w.cut.wide, *shift = scale + w.cut.wide;
+    repeat(middle, mean, &w.cut);
+    inverse_deviation(scale, var, weight, eps, c);
+    repeat(scale, scale, &w.cut);
+    memset(shift, 0, (size_t)w.cut.wide * sizeof(real));
+    if (bias) repeat(shift, bias, &w.cut);
+    w.mean = middle, w.scale = scale, w.shift = shift;
+    for_chunks(&w, batch_norm_item);
+}
+
+static void batch_norm_sums_item(void *context, ptrdiff_t chunk, int worker)
+{
+    (void)worker;
+    const norm_work *w = context;
+    const columns *s = &w->cut;
+    const ptrdiff_t rows = rows_of_chunk(s, chunk), first = chunk * s->chunk_rows * s->c;
+    real *slot = w->slots + chunk * 2 * s->wide;
+    sum_chunk(slot, w->dy + first, w->dy + first, NULL, rows, s, PLAIN);
+    sum_chunk(slot + s->wide, w->dy + first, w->x + first, w->mean, rows, s, PRODUCTS);
+}
+
+/* dx = scale (dy - shift - (x - mean) slope) */
+static void batch_norm_gradient_item(void *context, ptrdiff_t chunk, int worker)
+{
+    (void)worker;
+    const norm_work *w = context;
+    const columns *s = &w->cut;
+    const ptrdiff_t first = chunk * s->chunk_rows * s->c, reals = rows_of_chunk(s, chunk) * s->c;
+    for (ptrdiff_t k = 0; k < reals; k += s->wide) {
+        const real *x = w->x + first + k, *dy = w->dy + first + k;
+        real *dx = w->out + first + k;
+        FOR_VECTORS(j, m, smaller(s->wide, reals - k)) {
+            const vf centred = load_some(x + j, m) - load_some(w->mean + j, m);
+            const vf level = load_some(dy + j, m) - load_some(w->shift + j, m);
+            const vf inner = fma_(-centred, load_some(w->slope + j, m), level);
+            store_some(dx + j, load_some(w->scale + j, m) * inner, m);
+        }
+    }
+}
+
+/* In training mean and var are functions of x, so dx loses what moves them: its mean, and its part
+   along x - mean. */
+static void batch_norm_backward(real *dx, real *dweight, real *dbias, const real *dy,
+                                const real *x, const real *mean, const real *var,
+                                const real *weight, ptrdiff_t rows, ptrdiff_t c, double eps,
+                                int training, real *scratch)
+{
+    norm_work w = {.cut = columns_of(rows, c), .out = dx, .x = x, .dy = dy};
+    const ptrdiff_t wide = w.cut.wide;
+    real *middle = scratch, *scale = middle + wide, *shift = scale + wide, *slope = shift + wide;
+    w.mean = middle, w.scale = scale, w.shift = shift, w.slope = slope, w.slots = slope + wide;
+    repeat(middle, mean, &w.cut);
+    for_chunks(&w, batch_norm_sums_item);
+    memset(dbias, 0, (size_t)c * sizeof(real));
+    memset(dweight, 0, (size_t)c * sizeof(real));
+    for (ptrdiff_t k = 0; k < w.cut.chunks; k++) {
+        const real *slot = w.slots + k * 2 * wide;
+        for (ptrdiff_t i = 0; i < c; i++) dbias[i] += slot[i];
+        for (ptrdiff_t i = 0; i < c; i++) dweight[i] += slot[wide + i];
+    }
+    inverse_deviation(scale, var, NULL, eps, c);
+    memset(shift, 0, (size_t)wide * sizeof(real));
+    memset(slope, 0, (size_t)wide * sizeof(real));
+    for (ptrdiff_t i = 0; i < c; i++) {
+        if (training) {
+            shift[i] = dbias[i] / (real)rows;
+            slope[i] = dweight[i] * scale[i] * scale[i] / (real)rows;
+        }
+        dweight[i] *= scale[i];
+        if (weight) scale[i] *= weight[i];
+    }
+    repeat(scale, scale, &w.cut);
+    repeat(shift, shift, &w.cut);
+    repeat(slope, slope, &w.cut);
+    if (dx) for_chunks(&w, batch_norm_gradient_item);
+}
+
+#endif

@@ -1,0 +1,93 @@
+/* 2-d convolution, channels last and direct: y = x * w slides over x (slide.h), image by image.
+   With pooling, the unpooled image goes to scratch that stays in L2, and is pooled from there; with
+   dropout, y is dropped while it is in the cache. */
+#ifndef MD_CONV2D_H
+#define MD_CONV2D_H
+
+#include "conv_scratch.h"
+#include "depthwise.h"
+#include "window.h"
+
+typedef struct {
+    const slide *slide;
+    real *target;
+    const real *source;
+    ptrdiff_t images, target_image, source_image, items_per_image;
+    real *workers;                       /* scratch: a border, and room for z at z_at */
+    ptrdiff_t per_worker, z_at;
+    uint8_t *where;                      /* pooling: as md_conv */
+    ptrdiff_t pool;
+    const md_drop *drop;
+} slide_work;
+
+static void slide_item(void *context, ptrdiff_t item, int worker)
+{
+    const slide_work *w = context;
+    const slide *s = w->slide;
+    const ptrdiff_t image = item / w->items_per_image, part = item % w->items_per_image;
+    const ptrdiff_t rows = s->rows / w->pool, p = w->pool;
+    const ptrdiff_t y0 = part * rows / w->items_per_image;
+    const ptrdiff_t y1 = (part + 1) * rows / w->items_per_image;
+    const real *source = w->source + image * w->source_image;
+    real *border = w->workers + worker * w->per_worker;
+    real *target = w->target + image * w->target_image;
+    const ptrdiff_t cols = s->cols / p, channels = s->channels * s->groups;
+    const ptrdiff_t at = y0 * cols * channels, from = image * w->target_image + at;
+    if (p == 1) slide_rows(s, target, source, y0, y1, border);
+    else {
+        real *z = border + w->z_at;
+        slide_rows(s, z, source, y0 * p, y1 * p, border);
+        window_max(target + at, w->where ? w->where + from : NULL, z + y0 * p * s->row, y1 - y0,
+                   cols, channels, s->cols, p);
+    }
+    if (w->drop) drop_tail(w->drop, w->target, from, (y1 - y0) * cols * channels);
+}
+
+/* Every image of a batch; few images are cut into parts of rows, so that threads can share one. */
+static void slide_images(slide_work w)
+{
+    const double flop = slide_flop(w.slide);
+    const ptrdiff_t most = larger(1, (ptrdiff_t)(flop / 1e6));
+    const ptrdiff_t parts = smaller(smaller(w.slide->rows / w.pool, most), 16);
+    w.items_per_image = w.images >= 16 ? 1 : larger(1, parts);
+    md_parallel_for(w.images * w.items_per_image, flop * (double)w.images / 100, slide_item, &w);
+}
+
+/* y from x: the geometry, the runs into `runs`, and weights that stand in `panels`. */
+static slide forward_slide(const md_conv *g, md_run *runs, const real *panels)
+{
+    const ptrdiff_t in = group_in(g), out = group_out(g), joined = joined_taps(g);
+    const ptrdiff_t tap = is_depthwise(g) ? g->cin : in * NR;  /* weights of one tap */
+    slide s = {.groups = g->groups, .rows = g->oh, .cols = g->ow, .channels = out,
+               .row = g->ow * g->cout, .col = g->cout, .group = out, .step_y = g->stride_h,
+               .step_x = g->stride_w, .source_group = in, .frame = x_frame(g),
+               .reach = (g->kh - 1) * g->dil_h + 1, .runs = runs, .k = run_length(joined, in),
+               .depth = g->kh * g->kw * in, .panels = panels, .depthwise = is_depthwise(g)};
+    for (ptrdiff_t ky = 0; ky < g->kh; ky++)
+        for (ptrdiff_t kx = 0; kx < g->kw; kx += joined)
+            s.nruns = add_runs(runs, s.nruns,
+                               ky * g->dil_h * s.frame.row + kx * g->dil_w * g->cin,
+                               (ky * g->kw + kx) * tap, joined * in, s.k);
+    return s;
+}
+
+static void conv2d_forward(real *y, uint8_t *where, const real *x, const real *w,
+                           const real *bias, const md_conv *g, real *scratch)
+{
+    const conv_scratch room = conv_rooms(g, scratch);
+    slide s = forward_slide(g, room.runs, is_depthwise(g) ? w : room.panels);
+    const ptrdiff_t out = group_out(g), panels = ceil_div(out, NR);
+    s.bias = bias;
+    s.relu = g->relu != 0;
+    if (!is_depthwise(g))
+        for (ptrdiff_t group = 0; group < g->groups; group++)
+            copy_panels(room.panels + group * panels * s.depth * NR, w + group * out, g->cout,
+                        s.depth, out);
+    slide_images((slide_work){.slide = &s, .target = y, .source = x, .images = g->n,
+                              .target_image = y_reals(g), .source_image = x_reals(g),
+                              .workers = room.workers, .per_worker = worker_reals(g),
+                              .z_at = border_reals(g), .where = where, .pool = g->pool,
+                              .drop = g->drop});
+}
+
+#endif

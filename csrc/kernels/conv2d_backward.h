@@ -1,0 +1,218 @@
+/* The three gradients of a convolution in one sweep, an image at a time, so that dz, the gradient
+   before pooling and relu, stays in L2 for all of them:
+
+     dx   slides over dz with the kernel turned round and transposed; with a stride, once for each
+          phase of it, so that no zeros are inserted; conv2d_thin.h has it for few channels;
+     dw   is the transposed product of x and dz, with the pixels as k;
+     db   is the sum of dz over the pixels.
+
+   Behind a pooling most of dz is zero, and conv2d_sparse.h takes over.
+
+   The batch is cut into a fixed number of slots; dw and db of the slots are added up in order. */
+#ifndef MD_CONV2D_BACKWARD_H
+#define MD_CONV2D_BACKWARD_H
+
+#include "conv2d.h"
+
+enum { SWEEP = 128 };  /* pixels of x and dz, about, that share L1 while dw takes them in */
+
+/* ---- the gradient of x ---- */
+
+/* dx[iy] gathers dz[oy] . w[ky] wherever oy stride + ky dil - pad = iy. Pixels with the same
+   iy mod stride, a phase, share their list of ky; neighbours in a phase move by one row of dz. */
+static void dx_phases(const md_conv *g, const real *w, const conv_scratch *room)
+{
+    const ptrdiff_t in = group_in(g), out = group_out(g), taps = g->kh * g->kw;
+    const ptrdiff_t joined = g->stride_w == 1 ? joined_taps(g) : 1;
+    const int depthwise = is_depthwise(g);
+    const ptrdiff_t panels = depthwise ? 0 : ceil_div(in, NR);
+    const frame f = dz_frame(g);
+    md_run *runs = room->runs;
+    slide *s = room->phases;
+
+    /* row (kh - 1 - ky, kw - 1 - kx, co) of a panel holds w[ky][kx][.][co] */
+    for (ptrdiff_t p = 0; p < g->groups * panels; p++)
+        for (ptrdiff_t tap = 0; tap < taps; tap++) {
+            const ptrdiff_t j = p % panels * NR, turned = p * taps + taps - 1 - tap;
+            copy_transposed(room->panels + turned * out * NR, NR,
+                            w + (tap * in + j) * g->cout + p / panels * out, g->cout,
+                            smaller(NR, in - j), out);
+        }
+    for (ptrdiff_t phase = 0; phase < phases(g); phase++, s++) {
+        const ptrdiff_t across = smaller(g->stride_w, g->w);
+        const ptrdiff_t y0 = phase / across, x0 = phase % across;
+        const ptrdiff_t rows = ceil_div(g->h - y0, g->stride_h);
+        *s = (slide){.groups = g->groups, .rows = rows, .cols = ceil_div(g->w - x0, g->stride_w),
+                     .channels = in, .offset = (y0 * g->w + x0) * g->cin,
+                     .row = g->stride_h * g->w * g->cin, .col = g->stride_w * g->cin, .group = in,
+                     .step_y = 1, .step_x = 1, .source_group = out, .frame = f,
+                     .reach = f.rows - rows + 1, .runs = runs, .k = run_length(joined, out),
+                     .depth = taps * out, .panels = depthwise ? w : room->panels,
+                     .depthwise = depthwise};
+        for (ptrdiff_t ky = g->kh - 1; ky >= 0; ky--) {
+            const ptrdiff_t y = y0 + g->pad_h - ky * g->dil_h;
+            if (y % g->stride_h) continue;
+            for (ptrdiff_t kx = g->kw - 1; kx >= 0; kx -= joined) {
+                const ptrdiff_t x = x0 + g->pad_w - kx * g->dil_w;
+                if (x % g->stride_w) continue;
+                const ptrdiff_t tap = ky * g->kw + kx;
+                s->nruns = add_runs(runs, s->nruns,
+                                    (y / g->stride_h + f.top) * f.row +
+                                        (x / g->stride_w + f.left) * f.c,
+                                    depthwise ? tap * g->cin : (taps - 1 - tap) * out * NR,
+                                    joined * out, s->k);
+            }
+        }
+        runs += s->nruns;
+    }
+}
+
+/* ---- the gradients of w and bias ---- */
+
+/* dw (+)= the outer products of one image's pixels: tiles of (kx, ci) x co for each ky. */
+static void dw_image(real *dw, const real *x, const real *dz, const md_conv *g, int resume)
+{
+    const ptrdiff_t in = group_in(g), out = group_out(g), joined = joined_taps(g);
+    const ptrdiff_t lines = larger(1, smaller(SWEEP, SWEEP / g->ow)), x_row = x_frame(g).row;
+    md_run runs[SWEEP];
+    md_tile t = {.runs = runs, .k = g->ow, .a_row = 1, .a_step = g->stride_w * g->cin,
+                 .b_step = g->cout, .c_row = g->cout, .resume = resume};
+    for (ptrdiff_t y = 0; y < g->oh; y += lines, t.resume = 1) {
+        t.nruns = smaller(lines, g->oh - y);
+        for (ptrdiff_t r = 0; r < t.nruns; r++)
+            runs[r] = (md_run){(y + r) * g->stride_h * x_row, (y + r) * g->ow * g->cout};
+        for (ptrdiff_t group = 0; group < g->groups; group++)
+            for (ptrdiff_t j = 0; j < out; j += NR)
+                for (ptrdiff_t ky = 0; ky < g->kh; ky++)
+                    for (ptrdiff_t kx = 0; kx < g->kw; kx += joined) {
+                        t.cols = smaller(NR, out - j);
+                        t.b = dz + group * out + j;
+                        t.a = x + ky * g->dil_h * x_row + kx * g->dil_w * g->cin + group * in;
+                        t.c = dw + (ky * g->kw + kx) * in * g->cout + group * out + j;
+                        tile_column(&t, joined * in);
+                    }
+    }
+}
+
+/* db (+)= the sum of dz over the pixels of one image. */
+static void db_image(real *db, const real *dz, const md_conv *g, int resume)
+{
+    FOR_VECTORS(j, m, g->cout) {
+        vf sum = resume ? load_part(db + j, m) : zero();
+        for (ptrdiff_t i = 0; i < g->oh * g->ow; i++) sum += load_part(dz + i * g->cout + j, m);
+        store_part(db + j, sum, m);
+    }
+}
+
+/* ---- backward ---- */
+
+typedef struct {
+    real *dx;
+    int wants_dw, wants_db;
+    const real *x, *w, *dy, *y;
+    const uint8_t *where;
+    const md_conv *g;
+    conv_scratch room;
+    slide forward;             /* depthwise: the runs of the forward, behind those of dx */
+} backward_work;
+
+/* The gradient of one image before dropout, pooling and relu, in `room` unless it is dy itself. */
+static const real *dz_image(real *room, const image_gradients *image, const md_conv *g)
+{
+    const ptrdiff_t n = y_reals(g);
+    if (g->pool > 1)
+        window_scatter(room, image->dy, drop_scale(g), image->y, image->where, g->oh / g->pool,
+                       g->ow / g->pool, g->cout, g->oh, g->ow, g->pool);
+    else if (image->y)
+        FOR_VECTORS(i, m, n)
+            store_part(room + i, keep(lt(zero(), load_part(image->y + i, m)),
+                                      load_part(image->dy + i, m) * set1(drop_scale(g))), m);
+    else return image->dy;
+    return room;
+}
+
+static void dense_image(const image_gradients *image, const backward_work *w, real *border,
+                        int resume)
+{
+    const md_conv *g = w->g;
+    const frame f = x_frame(g);
+    const real *dz = dz_image(border + border_reals(g), image, g), *x = image->x;
+    if (image->db) db_image(image->db, dz, g, resume);
+    if (image->dw) {
+        if (is_framed(&f)) {
+            copy_framed(border, x, &f, 0, f.rows);
+            x = border;
+        }
+        if (is_depthwise(g)) depthwise_dw(image->dw, x, dz, &w->forward, resume);
+        else dw_image(image->dw, x, dz, g, resume);
+    }
+    if (image->dx && is_thin(g))
+        thin_dx(image->dx, dz, w->w, g, border + border_reals(g) + round_up(z_reals(g), 16));
+    else if (image->dx)
+        for (ptrdiff_t phase = 0; phase < phases(g); phase++) {
+            const slide *s = w->room.phases + phase;
+            slide_rows(s, image->dx, dz, 0, s->rows, border);
+        }
+}
+
+static void backward_item(void *context, ptrdiff_t slot, int worker)
+{
+    const backward_work *w = context;
+    const md_conv *g = w->g;
+    const ptrdiff_t slots = conv_slots(g), first = slot * g->n / slots;
+    real *border = w->room.workers + worker * worker_reals(g);
+    real *sums = w->room.slots + slot * slot_reals(g);
+    if (is_sparse(g)) memset(sums, 0, (size_t)slot_reals(g) * sizeof(real));
+    for (ptrdiff_t n = first; n < (slot + 1) * g->n / slots; n++) {
+        const ptrdiff_t at = n * y_reals(g);
+        const image_gradients image = {
+            .dx = w->dx ? w->dx + n * x_reals(g) : NULL, .dw = w->wants_dw ? sums : NULL,
+            .db = w->wants_db ? sums + slot_weights(g) : NULL, .x = w->x + n * x_reals(g),
+            .dy = w->dy + at, .y = g->relu ? w->y + at : NULL,
+            .where = g->pool > 1 ? w->where + at : NULL};
+        if (is_sparse(g))
+            sparse_image(&image, w->room.panels, g, border, border + border_reals(g));
+        else dense_image(&image, w, border, n > first);
+    }
+}
+
+/* out = the sum of what the slots hold `from` reals in, slot by slot. out may be the first's. */
+static void sum_slots(real *out, const backward_work *w, ptrdiff_t from, ptrdiff_t n)
+{
+    const ptrdiff_t slots = smaller(conv_slots(w->g), w->g->n), size = slot_reals(w->g);
+    FOR_VECTORS(i, m, n) {
+        vf sum = zero();
+        for (ptrdiff_t s = 0; s < slots; s++)
+            sum += load_part(w->room.slots + s * size + from + i, m);
+        store_part(out + i, sum, m);
+    }
+}
+
+static void conv2d_backward(real *dx, real *dw, real *db, const real *x, const real *w,
+                            const real *dy, const real *y, const uint8_t *where,
+                            const md_conv *g, real *scratch)
+{
+    const int sparse = is_sparse(g);
+    backward_work work = {dx, dw != NULL, db != NULL, x, w, dy, y, where, g,
+                          .room = conv_rooms(g, scratch)};
+    if (is_depthwise(g)) work.forward = forward_slide(g, work.room.runs + g->kh * g->kw, w);
+    if (dx && sparse) turn_weights(work.room.panels, w, g);
+    else if (dx && !is_thin(g)) dx_phases(g, w, &work.room);
+    const double flop = 2.0 * (double)(g->n * g->oh * g->ow) * (double)weight_reals(g);
+    if (dw || db || g->relu || g->pool > 1 || is_thin(g))
+        md_parallel_for(smaller(conv_slots(g), g->n), flop / (sparse ? 200 : 50), backward_item,
+                        &work);
+    else if (dx)
+        for (ptrdiff_t phase = 0; phase < phases(g); phase++)
+            slide_images((slide_work){.slide = work.room.phases + phase, .target = dx,
+                                      .source = dy, .images = g->n, .target_image = x_reals(g),
+                                      .source_image = y_reals(g), .workers = work.room.workers,
+                                      .per_worker = worker_reals(g), .pool = 1});
+    if (db) sum_slots(db, &work, slot_weights(g), g->cout);
+    if (dw && sparse) {
+        sum_slots(work.room.slots, &work, 0, slot_weights(g));
+        turn_back(dw, work.room.slots, g);
+    } else if (dw) sum_slots(dw, &work, 0, weight_reals(g));
+}
+
+#endif

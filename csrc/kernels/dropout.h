@@ -1,0 +1,122 @@
+/* Dropout: draw the bits of a strip, and select by them while they are in L1.
+
+   Dropped means selected zero, not multiplied by zero: inf and NaN are dropped too. Backward
+   selects by the bits that forward wrote; or it is forward again, on dout, and draws them anew. */
+#ifndef MD_DROPOUT_H
+#define MD_DROPOUT_H
+
+#include "mask.h"
+
+#define SELECT_NS 0.3 /* an element, about: at the pace of memory */
+
+/* to = from scale where the bits are 1, else +0. */
+static void select_scaled(real *to, const real *from, const uint32_t *bits, ptrdiff_t n, real scale)
+{
+    const vf s = set1(scale);
+    const ptrdiff_t whole = n / 32 * 32;
+    for (ptrdiff_t i = 0; i < whole; i += 32)
+        for (int j = 0; j < 32; j += W)
+            store(to + i + j, keep(mask_from_bits(bits[i / 32] >> j), load(from + i + j) * s));
+    FOR_VECTORS(j, m, n - whole) {
+        const vf x = load_part(from + whole + j, m);
+        store_part(to + whole + j, keep(mask_from_bits(bits[n / 32] >> j), x * s), m);
+    }
+}
+
+/* to = from scale + shift where the bits are 1, else `dropped`. */
+static void select_affine(real *to, const real *from, const uint32_t *bits, ptrdiff_t n,
+                          const md_drop_law *law)
+{
+    const vf scale = set1((real)law->scale), shift = set1((real)law->shift);
+    const vf dropped = set1((real)law->dropped);
+    for (ptrdiff_t i = 0; i < n; i += 32) {
+        const uint32_t word = bits[i / 32];
+        FOR_VECTORS(j, m, smaller(32, n - i)) {
+            const vf kept = fma_(load_some(from + i + j, m), scale, shift);
+            store_some(to + i + j, blend(mask_from_bits(word >> j), kept, dropped), m);
+        }
+    }
+}
+
+static void select_by_law(real *to, const real *from, const uint32_t *bits, ptrdiff_t n,
+                          const md_drop_law *law)
+{
+    if ((real)law->shift == 0 && (real)law->dropped == 0)
+        select_scaled(to, from, bits, n, (real)law->scale);
+    else
+        select_affine(to, from, bits, n, law);
+}
+
+typedef struct {
+    real *y;
+    uint32_t *bits;                  /* NULL: not wanted */
+    const real *x;
+    ptrdiff_t n;
+    uint64_t first;
+    const md_drop_law *values;
+    mask_law law;
+} dropout_work;
+
+/* Elements i .. end. */
+static void drop_range(const dropout_work *w, ptrdiff_t i, ptrdiff_t end)
+{
+    for (ptrdiff_t m; i < end; i += m) {
+        uint32_t strip[STRIP_WORDS + 1];
+        /* short strips take long to draw: meanwhile the x of later ones can come from memory */
+        if (w->law.strip == MASK_CHUNK && i + 3 * MASK_CHUNK < end)
+            for (int l = 0; l < MASK_CHUNK; l += 16)
+                __builtin_prefetch(w->x + i + 2 * MASK_CHUNK + l);
+        m = draw_strip(strip, &w->law, w->first + (uint64_t)i, end - i);
+        select_by_law(w->y + i, w->x + i, strip, m, w->values);
+        if (w->bits) append_bits(w->bits, i, strip, m);
+    }
+}
+
+static void dropout_item(void *context, ptrdiff_t item, int worker)
+{
+    const dropout_work *w = context;
+    (void)worker;
+    drop_range(w, item * MASK_ITEM, smaller(w->n, (item + 1) * MASK_ITEM));
+}
+
+/* Elements i .. i + n of y, in place, while they are in the cache. */
+static void drop_tail(const md_drop *drop, real *y, ptrdiff_t i, ptrdiff_t n)
+{
+    const dropout_work w = {y, NULL, y, n, drop->first, &drop->law,
+                            mask_law_of(&drop->stream, drop->threshold)};
+    drop_range(&w, i, i + n);
+}
+
+static void dropout_forward(real *y, uint32_t *bits, const real *x, ptrdiff_t n,
+                            const md_stream *s, uint64_t first, uint64_t threshold,
+                            const md_drop_law *law)
+{
+    dropout_work w = {y, bits, x, n, first, law, mask_law_of(s, threshold)};
+    md_parallel_for(ceil_div(n, MASK_ITEM), SELECT_NS * (double)n + mask_cost(&w.law, n),
+                    dropout_item, &w);
+}
+
+typedef struct {
+    real *dx;
+    const real *dout;
+    const uint32_t *bits;
+    ptrdiff_t n;
+    real scale;
+} dropout_back;
+
+static void dropout_back_item(void *context, ptrdiff_t item, int worker)
+{
+    (void)worker;
+    const dropout_back *w = context;
+    const ptrdiff_t i = item * MASK_ITEM;
+    select_scaled(w->dx + i, w->dout + i, w->bits + i / 32, smaller(MASK_ITEM, w->n - i), w->scale);
+}
+
+static void dropout_backward(real *dx, const real *dout, const uint32_t *bits, ptrdiff_t n,
+                             double scale)
+{
+    dropout_back w = {dx, dout, bits, n, (real)scale};
+    md_parallel_for(ceil_div(n, MASK_ITEM), SELECT_NS * (double)n, dropout_back_item, &w);
+}
+
+#endif

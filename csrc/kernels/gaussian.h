@@ -1,0 +1,107 @@
+/* Normal noise: pairs of uniform numbers turned into pairs of normal ones (Box and Muller 1958).
+
+   rng.h says which words make which z. With u uniform over (0, 1) and a point of the unit circle at
+   a random angle, sqrt(-2 log u) times its two coordinates are two independent normal numbers. The
+   two upper bits of the second word choose a quarter turn, the others an angle of at most an eighth
+   turn to either side of it, where sine and cosine are short polynomials (for double: libm). */
+#ifndef MD_GAUSSIAN_H
+#define MD_GAUSSIAN_H
+
+#include "mask.h"
+#include "mathf.h"
+
+enum { GAUSSIAN_ITEM = 1 << 14, PAIRS = SUPERBLOCK_WORDS / 2 };
+#define GAUSSIAN_NS 1.5 /* an element, about */
+
+/* sin and cos of |x| <= pi / 4, within 1 ULP: Cephes' polynomials (Moshier, 1989). */
+INLINE void sin_cos_(vf x, vf *sine, vf *cosine)
+{
+    static const real s[] = {-1.6666654611e-1, 8.3321608736e-3, -1.9515295891e-4};
+    static const real c[] = {4.166664568298827e-2, -1.388731625493765e-3, 2.443315711809948e-5};
+    *sine = *cosine = x;
+    if (sizeof(real) == 8) {
+        MD_EACH_LANE(*sine, sin);
+        MD_EACH_LANE(*cosine, cos);
+        return;
+    }
+    const vf square = x * x;
+    *sine = fma_(square * x, polynomial(square, s, 3), x);
+    *cosine = fma_(square * square, polynomial(square, c, 3),
+                   fma_(set1((real)-0.5), square, set1(1)));
+}
+
+/* What the words of a superblock say of its pairs. */
+typedef struct {
+    real u[PAIRS], angle[PAIRS];
+    real right[PAIRS], up[PAIRS];    /* the quarter turn: 1 0, 0 1, -1 0, or 0 -1 */
+} pairs;
+
+INLINE void read_pairs(pairs *to, const uint32_t *words)
+{
+    const real eighths = (real)(1.57079632679489661923 * 0x1p-32);
+    for (int i = 0; i < PAIRS; i++)
+        to->u[i] = (real)(int32_t)(words[i] >> 1) * (real)0x1p-31 + (real)0x1p-32;
+    for (int i = 0; i < PAIRS; i++) {
+        const uint32_t turn = words[PAIRS + i];
+        const int32_t quarter = (int32_t)((turn + 0x20000000) >> 30);
+        to->angle[i] = (real)(int32_t)(turn << 2) * eighths;
+        to->right[i] = (real)((quarter == 0) - (quarter == 2));
+        to->up[i] = (real)((quarter == 1) - (quarter == 3));
+    }
+}
+
+/* The 256 normal numbers of a superblock. */
+static void normals_of(real z[SUPERBLOCK_WORDS], const md_stream *s, uint64_t number)
+{
+    uint32_t words[SUPERBLOCK_WORDS];
+    pairs in;
+    random_words(words, SUPERBLOCK_WORDS, s, number * SUPERBLOCK_WORDS);
+    read_pairs(&in, words);
+    for (int i = 0; i < PAIRS; i += W) {
+        const vf r = sqrt_(set1(-2) * log_(load(in.u + i)));
+        const vf right = load(in.right + i), up = load(in.up + i);
+        vf sine, cosine;
+        sin_cos_(load(in.angle + i), &sine, &cosine);
+        store(z + i, r * (cosine * right - sine * up));
+        store(z + PAIRS + i, r * (sine * right + cosine * up));
+    }
+}
+
+typedef struct {
+    real *y;
+    const real *x;
+    ptrdiff_t n;
+    real std;
+    int multiply;
+    const md_stream *s;
+    uint64_t first;
+} gaussian_work;
+
+static void gaussian_item(void *context, ptrdiff_t item, int worker)
+{
+    (void)worker;
+    const gaussian_work *w = context;
+    const ptrdiff_t end = smaller(w->n, (item + 1) * GAUSSIAN_ITEM);
+    const vf std = set1(w->std), one = set1(1);
+    for (ptrdiff_t i = item * GAUSSIAN_ITEM, n; i < end; i += n) {
+        real z[SUPERBLOCK_WORDS + W] = {0};                  /* vectors may end behind it */
+        const uint64_t at = w->first + (uint64_t)i;
+        const ptrdiff_t skip = (ptrdiff_t)(at % SUPERBLOCK_WORDS);
+        normals_of(z, w->s, at / SUPERBLOCK_WORDS);
+        n = smaller(SUPERBLOCK_WORDS - skip, end - i);
+        FOR_VECTORS(j, m, n) {
+            const vf noise = load(z + skip + j), x = load_some(w->x + i + j, m);
+            const vf y = w->multiply ? x * fma_(std, noise, one) : fma_(std, noise, x);
+            store_some(w->y + i + j, y, m);
+        }
+    }
+}
+
+static void gaussian(real *y, const real *x, ptrdiff_t n, double std, int multiply,
+                     const md_stream *s, uint64_t first)
+{
+    gaussian_work w = {y, x, n, (real)std, multiply, s, first};
+    md_parallel_for(ceil_div(n, GAUSSIAN_ITEM), GAUSSIAN_NS * (double)n, gaussian_item, &w);
+}
+
+#endif

@@ -1,0 +1,127 @@
+/* Layer normalization (Ba, Kiros and Hinton, 2016): each row of x (rows, cols) with its own mean
+   and variance, then a weight and a bias for each column. */
+#ifndef MD_LAYER_NORM_H
+#define MD_LAYER_NORM_H
+
+#include "columns.h"
+
+enum { LAYER_ROWS = 16 };       /* of an item, at least: partial sums of dweight stay few */
+
+typedef struct {
+    real *out, *mean, *inverse;
+    const real *dy, *x, *weight, *bias;
+    ptrdiff_t rows, cols, item_rows;
+    real eps;
+    real *slots;                                /* (items, 2, cols), or NULL */
+} layer_work;
+
+static ptrdiff_t layer_item_rows(ptrdiff_t cols)
+{
+    return larger(LAYER_ROWS, CHUNK_REALS / larger(cols, 1));
+}
+
+static ptrdiff_t layer_norm_scratch(ptrdiff_t rows, ptrdiff_t cols)
+{
+    return ceil_div(rows, layer_item_rows(cols)) * 2 * cols;
+}
+
+static void for_layer_rows(layer_work *w, md_item *item)
+{
+    w->item_rows = layer_item_rows(w->cols);
+    md_parallel_for(ceil_div(w->rows, w->item_rows), 0.5 * (double)w->rows * (double)w->cols, item,
+                    w);
+}
+
+static void layer_row(const layer_work *w, ptrdiff_t r)
+{
+    const ptrdiff_t cols = w->cols;
+    const real *x = w->x + r * cols;
+    lanes16 sum = lanes_set1(0), squares = lanes_set1(0);
+    FOR_LANES16(i, p, m, cols) sum.part[p] += load_some(x + i, m);
+    const real average = lanes_sum(sum) / (real)cols;
+    const vf mean = set1(average);
+    FOR_LANES16(i, p, m, cols) {
+        vf d = load_some(x + i, m) - mean;
+        if (m < W) d = keep(first_lanes(m), d);
+        squares.part[p] = fma_(d, d, squares.part[p]);
+    }
+    const vf inverse = set1(1) / sqrt_(set1(lanes_sum(squares) / (real)cols + w->eps));
+    w->mean[r] = average;
+    store_part(w->inverse + r, inverse, 1);
+    FOR_VECTORS(i, m, cols) {
+        vf v = (load_some(x + i, m) - mean) * inverse;
+        if (w->weight) v *= load_some(w->weight + i, m);
+        if (w->bias) v += load_some(w->bias + i, m);
+        store_some(w->out + r * cols + i, v, m);
+    }
+}
+
+static void layer_norm_item(void *context, ptrdiff_t item, int worker)
+{
+    (void)worker;
+    const layer_work *w = context;
+    const ptrdiff_t last = smaller(w->rows, (item + 1) * w->item_rows);
+    for (ptrdiff_t r = item * w->item_rows; r < last; r++) layer_row(w, r);
+}
+
+static void layer_norm_forward(real *y, real *mean, real *inverse, const real *x,
+                               const real *weight, const real *bias, ptrdiff_t rows,
+                               ptrdiff_t cols, double eps)
+{
+    layer_work w = {y, mean, inverse, NULL, x, weight, bias, rows, cols, .eps = (real)eps};
+    for_layer_rows(&w, layer_norm_item);
+}
+
+/* With g = dy weight and xn the normalized x: dx = inverse (g - mean(g) - xn mean(g xn)). */
+static void layer_row_backward(const layer_work *w, ptrdiff_t r, real *dweight, real *dbias)
+{
+    const ptrdiff_t cols = w->cols;
+    const real *x = w->x + r * cols, *dy = w->dy + r * cols;
+    const vf mean = set1(w->mean[r]), inverse = set1(w->inverse[r]);
+    lanes16 sum = lanes_set1(0), along = lanes_set1(0);
+    FOR_LANES16(i, p, m, cols) {
+        const vf d = load_some(dy + i, m), xn = (load_some(x + i, m) - mean) * inverse;
+        const vf g = w->weight ? d * load_some(w->weight + i, m) : d;  /* 0 in lanes past m */
+        sum.part[p] += g;
+        along.part[p] = fma_(g, m < W ? keep(first_lanes(m), xn) : xn, along.part[p]);
+        if (!dweight) continue;
+        store_some(dbias + i, load_some(dbias + i, m) + d, m);
+        store_some(dweight + i, fma_(d, xn, load_some(dweight + i, m)), m);
+    }
+    const vf level = set1(lanes_sum(sum) / (real)cols), slope = set1(lanes_sum(along) / (real)cols);
+    FOR_VECTORS(i, m, cols) {
+        const vf d = load_some(dy + i, m), xn = (load_some(x + i, m) - mean) * inverse;
+        const vf g = w->weight ? d * load_some(w->weight + i, m) : d;
+        store_some(w->out + r * cols + i, inverse * fma_(-xn, slope, g - level), m);
+    }
+}
+
+static void layer_norm_backward_item(void *context, ptrdiff_t item, int worker)
+{
+    (void)worker;
+    const layer_work *w = context;
+    const ptrdiff_t last = smaller(w->rows, (item + 1) * w->item_rows);
+    real *dweight = w->slots ? w->slots + item * 2 * w->cols : NULL;
+    if (dweight) memset(dweight, 0, (size_t)(2 * w->cols) * sizeof(real));
+    for (ptrdiff_t r = item * w->item_rows; r < last; r++)
+        layer_row_backward(w, r, dweight, dweight ? dweight + w->cols : NULL);
+}
+
+static void layer_norm_backward(real *dx, real *dweight, real *dbias, const real *dy,
+                                const real *x, const real *mean, const real *inverse,
+                                const real *weight, ptrdiff_t rows, ptrdiff_t cols, real *scratch)
+{
+    layer_work w = {dx, (real *)mean, (real *)inverse, dy, x, weight, NULL, rows, cols,
+                    .slots = dweight ? scratch : NULL};
+    for_layer_rows(&w, layer_norm_backward_item);
+    if (!dweight) return;
+    memset(dweight, 0, (size_t)cols * sizeof(real));
+    memset(dbias, 0, (size_t)cols * sizeof(real));
+    for (ptrdiff_t k = 0; k < ceil_div(rows, w.item_rows); k++) {
+        const real *slot = w.slots + k * 2 * cols;
+        for (ptrdiff_t i = 0; i < cols; i++) dweight[i] += slot[i];
+        for (ptrdiff_t i = 0; i < cols; i++) dbias[i] += slot[cols + i];
+    }
+}
+
+#endif

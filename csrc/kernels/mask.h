@@ -1,0 +1,229 @@
+/* Masks: random bits of ChaCha8, made into decisions 512 at a time.
+
+   rng.h says which bits; this file how fast. A lane of a register is a block, so the rounds are
+   adds, xors and rotates of whole vectors, and no word ever moves to another lane. Comparing U with
+   the threshold is bit-sliced: a vector holds one binary digit of 512 different U, so that a digit
+   of the threshold costs one logical operation for all of them. From the last digit to the first:
+
+      threshold digit 1:  less = less | ~u      u = 0 decides for "less", u = 1 leaves it as it is
+      threshold digit 0:  less = less & ~u      u = 1 decides against, u = 0 leaves it as it is */
+#ifndef MD_MASK_H
+#define MD_MASK_H
+
+#include "../rng.h"
+#include "../vec.h"
+
+enum {
+    WORD_LANES = VB / 4,                 /* 32-bit lanes of a vector */
+    WORD_GROUPS = 16 / WORD_LANES,       /* vectors that make up 512 bits */
+    STRIP_WORDS = 16 * CHUNK_WORDS,      /* words of bits that one superblock decides at most */
+    MASK_ITEM = 1 << 16                  /* elements of an item of the parallel loop */
+};
+
+INLINE void storeu(uint32_t *p, vu v) { *(vu_any *)p = v; }
+INLINE vu set1u(uint32_t x) { return x - (vu){0}; }
+
+INLINE int any_bit(vu v)
+{
+#if defined(MD_AVX512)
+    return _mm512_test_epi32_mask((__m512i)v, (__m512i)v) != 0;
+#elif defined(MD_AVX2)
+    return !_mm256_testz_si256((__m256i)v, (__m256i)v);
+#else
+    uint32_t any = 0;
+    for (int i = 0; i < WORD_LANES; i++) any |= v[i];
+    return any != 0;
+#endif
+}
+
+/* Each word turned left by n bits, n constant. AVX-512 has this; AVX2 can move whole bytes. */
+INLINE vu rotate(vu x, int n)
+{
+#if defined(MD_AVX2)
+    typedef uint8_t vb __attribute__((vector_size(VB)));
+    const vb b = (vb)x;
+    if (n == 16)
+        return (vu)__builtin_shufflevector(b, b, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12,
+                                           13, 18, 19, 16, 17, 22, 23, 20, 21, 26, 27, 24, 25, 30,
+                                           31, 28, 29);
+    if (n == 8)
+        return (vu)__builtin_shufflevector(b, b, 3, 0, 1, 2, 7, 4, 5, 6, 11, 8, 9, 10, 15, 12, 13,
+                                           14, 19, 16, 17, 18, 23, 20, 21, 22, 27, 24, 25, 26, 31,
+                                           28, 29, 30);
+#endif
+    return x << n | x >> (32 - n);
+}
+
+/* Group g of superblock `number`: WORD_LANES of its 16 blocks, the 16 words of each. */
+INLINE void draw(vu x[BLOCK_WORDS], const uint32_t state[BLOCK_WORDS], uint64_t number, int g)
+{
+    const uint64_t block = number * BLOCKS + (uint64_t)(g * WORD_LANES);
+    vu low, high = set1u((uint32_t)(block >> 32));
+    for (int i = 0; i < WORD_LANES; i++) low[i] = (uint32_t)i;
+    low += set1u((uint32_t)block);
+    for (int i = 0; i < BLOCK_WORDS; i++) x[i] = set1u(state[i]);
+    x[12] = low;
+    x[13] = high;
+    for (int r = 0; r < DOUBLE_ROUNDS; r++) DOUBLE_ROUND(rotate, x);
+    for (int i = 0; i < BLOCK_WORDS; i++)
+        x[i] += i == 12 ? low : i == 13 ? high : set1u(state[i]);
+}
+
+/* ---- decisions ---- */
+
+typedef struct {
+    uint32_t state[BLOCK_WORDS];
+    uint32_t threshold;              /* its 32 digits, where vectors > 0 */
+    int vectors;                     /* of a chunk; 0: every bit is `all` */
+    uint32_t all;
+    ptrdiff_t strip;                 /* elements that are decided together */
+} mask_law;
+
+/* A strip is what one superblock decides, 16 chunks or fewer; or one chunk, if it needs two. */
+static mask_law mask_law_of(const md_stream *s, uint64_t threshold)
+{
+    mask_law law = {.all = threshold ? ~(uint32_t)0 : 0, .threshold = (uint32_t)threshold};
+    if (law.threshold) law.vectors = rng_vectors_per_chunk(law.threshold);
+    law.strip = MASK_CHUNK * (law.vectors ? larger(1, 16 / law.vectors) : 16);
+    rng_state(law.state, s);
+    return law;
+}
+
+/* Whether U < threshold, from n digits of U. */
+INLINE vu less_than(const vu *digits, int n, uint32_t threshold)
+{
+    vu less = {0};
+    for (int i = n - 1; i >= 0; i--)
+        if (threshold >> (31 - i) & 1) less |= ~digits[i];
+        else less &= ~digits[i];
+    return less;
+}
+
+/* Where the first 16 digits of U are those of the threshold. */
+INLINE vu undecided(const vu *digits, uint32_t threshold)
+{
+    vu same = ~(vu){0};
+    for (int i = 0; i < 16; i++) same &= threshold >> (31 - i) & 1 ? digits[i] : ~digits[i];
+    return same;
+}
+
+/* The chunks of a superblock that own `vectors` vectors each; to be called with a constant. */
+INLINE void decide(uint32_t *bits, const vu x[BLOCK_WORDS], int vectors, uint32_t threshold)
+{
+    for (int c = 0; c < 16 / vectors; c++)
+        storeu(bits + c * CHUNK_WORDS, less_than(x + c * vectors, vectors, threshold));
+}
+
+/* The bits of a whole strip. */
+static void strip_bits(uint32_t bits[STRIP_WORDS], const mask_law *law, uint64_t number)
+{
+    const uint32_t threshold = law->threshold;
+    if (law->vectors == 0) {
+        for (int i = 0; i < STRIP_WORDS; i++) bits[i] = law->all;
+        return;
+    }
+    for (int g = 0; g < WORD_GROUPS; g++, bits += WORD_LANES) {
+        vu x[BLOCK_WORDS];
+        if (law->vectors <= 16) {
+            draw(x, law->state, number, g);
+            switch (law->vectors) {
+            case 1: decide(bits, x, 1, threshold); break;
+            case 2: decide(bits, x, 2, threshold); break;
+            case 4: decide(bits, x, 4, threshold); break;
+            case 8: decide(bits, x, 8, threshold); break;
+            default: decide(bits, x, 16, threshold);
+            }
+            continue;
+        }
+        draw(x, law->state, 2 * number, g);
+        vu less = less_than(x, 16, threshold);
+        const vu open = undecided(x, threshold);
+        if (any_bit(open)) {
+            draw(x, law->state, 2 * number + 1, g);
+            less |= open & less_than(x, 16, threshold << 16);
+        }
+        storeu(bits, less);
+    }
+}
+
+/* Bits of the mask from element `first` to the end of its strip, or n of them: element `first` is
+   bit 0, and the last word ends in zeros. Returns how many. */
+static ptrdiff_t draw_strip(uint32_t bits[STRIP_WORDS + 1], const mask_law *law, uint64_t first,
+                            ptrdiff_t n)
+{
+    const ptrdiff_t before = (ptrdiff_t)(first % (uint64_t)law->strip), skip = before / 32;
+    const int shift = (int)(before % 32);
+    n = smaller(n, law->strip - before);
+    strip_bits(bits, law, first / (uint64_t)law->strip);
+    if (before) {
+        bits[law->strip / 32] = 0;
+        for (ptrdiff_t i = 0; i < ceil_div(n, 32); i++) {
+            const uint64_t two = (uint64_t)bits[i + skip + 1] << 32 | bits[i + skip];
+            bits[i] = (uint32_t)(two >> shift);
+        }
+    }
+    if (n % 32) bits[n / 32] &= ((uint32_t)1 << n % 32) - 1;
+    return n;
+}
+
+/* Append n bits behind the `at` that stand in `bits`; both end in zeros to the end of a word. */
+static void append_bits(uint32_t *bits, ptrdiff_t at, const uint32_t *more, ptrdiff_t n)
+{
+    const int shift = (int)(at % 32);
+    const ptrdiff_t words = ceil_div(n, 32), last = (at + n - 1) / 32 - at / 32;
+    bits += at / 32;
+    if (shift == 0) memcpy(bits, more, (size_t)words * sizeof *bits);
+    else
+        for (ptrdiff_t i = 0; i < words; i++) {
+            bits[i] |= more[i] << shift;
+            if (i < last) bits[i + 1] = more[i] >> (32 - shift);
+        }
+}
+
+/* ---- the kernels ---- */
+
+typedef struct { uint32_t *bits; ptrdiff_t n; uint64_t first; mask_law law; } mask_work;
+
+static void mask_item(void *context, ptrdiff_t item, int worker)
+{
+    (void)worker;
+    const mask_work *w = context;
+    const ptrdiff_t end = smaller(w->n, (item + 1) * MASK_ITEM);
+    for (ptrdiff_t i = item * MASK_ITEM, m; i < end; i += m) {
+        uint32_t strip[STRIP_WORDS + 1];
+        m = draw_strip(strip, &w->law, w->first + (uint64_t)i, end - i);
+        append_bits(w->bits, i, strip, m);
+    }
+}
+
+/* Nanoseconds to draw n elements, about. */
+INLINE double mask_cost(const mask_law *law, ptrdiff_t n)
+{
+    return (double)n * (0.01 * (double)smaller(16, law->vectors) + 0.005);
+}
+
+static void mask_bits(uint32_t *bits, ptrdiff_t n, const md_stream *s, uint64_t first,
+                      uint64_t threshold)
+{
+    mask_work w = {bits, n, first, mask_law_of(s, threshold)};
+    md_parallel_for(ceil_div(n, MASK_ITEM), mask_cost(&w.law, n), mask_item, &w);
+}
+
+static void random_words(uint32_t *words, ptrdiff_t n, const md_stream *s, uint64_t first)
+{
+    uint32_t state[BLOCK_WORDS], super[SUPERBLOCK_WORDS];
+    rng_state(state, s);
+    for (ptrdiff_t i = 0, m; i < n; i += m) {
+        const uint64_t w = first + (uint64_t)i;
+        const ptrdiff_t from = (ptrdiff_t)(w % SUPERBLOCK_WORDS);
+        for (int g = 0; g < WORD_GROUPS; g++) {
+            vu x[BLOCK_WORDS];
+            draw(x, state, w / SUPERBLOCK_WORDS, g);
+            for (int v = 0; v < BLOCK_WORDS; v++) storeu(super + v * BLOCKS + g * WORD_LANES, x[v]);
+        }
+        m = smaller(SUPERBLOCK_WORDS - from, n - i);
+        memcpy(words + i, super + from, (size_t)m * sizeof *words);
+    }
+}
+
+#endif

@@ -1,0 +1,223 @@
+/* Matrix products c = op(a) op(b), blocked so that every level of the memory is read at its pace.
+
+        n                                      c is cut into blocks of about MC x NC: the items of
+    +-------+-------+                          the parallel loop, each done by one worker alone.
+    | block | block |  mc rows
+    +-------+-------+                          In a block, k goes by in slices of at most KC:
+    | block | block |                            the slice of a (mc x kc) stays in L2,
+    +-------+-------+                            a panel of b (kc x NR) in L1,
+       nc                                        and tiles of MR x NR sweep down the panel.
+
+   Panels of b are copies, rows of b being far apart, unless too few rows of c would repay them. A
+   block makes each when it comes to it, or those of a slice together where b comes from memory,
+   which wants to be read in long rows; where more than two blocks stand below each other, all
+   panels are made at the beginning and shared. The slice of a is copied into panels of MR rows
+   where enough columns of c repay that. Between slices of k a block of c waits in a copy of its
+   own, panel by panel: its rows in c would lie so far apart that they collide in L2.
+   No choice here changes the chain of an element of c. */
+#ifndef MD_MATMUL_H
+#define MD_MATMUL_H
+
+#include "../minidrop.h"
+#include "micro.h"
+#include "pack.h"
+
+enum { KC = 192, MC = 256, NC = 512, FAR_REALS = 1 << 18 };
+enum { A_SCRATCH = KC * (MC + 2 * MR) + W, B_SCRATCH = KC * (NC + NR) };
+enum { C_SCRATCH = MC * (NC + NR), SCRATCH = A_SCRATCH + B_SCRATCH + C_SCRATCH };
+
+typedef struct {
+    real *c;
+    const real *a, *b, *bias;
+    ptrdiff_t m, n, k, mc, nc, blocks_down, blocks_across, slices;
+    int form, relu;
+    int copies_a, copies_b, shares_b, slice_of_b;
+    real *shared, *scratch;           /* b in panels: [slice][panel][kc][NR]; for each worker */
+    const uint32_t *bits;             /* the mask of b as it is stored, or NULL */
+    real scale;                       /* of what it keeps */
+} matmul_work;
+
+/* Blocks by shape alone: low rather than narrow, as they share copies of b. */
+static void matmul_blocks(matmul_work *w)
+{
+    ptrdiff_t down = ceil_div(w->m, MC), across = ceil_div(w->n, NC);
+    const double flop = 2.0 * (double)w->m * (double)w->n * (double)w->k;
+    const ptrdiff_t wanted = flop < 1e6 ? 1 : flop < 2e7 ? 2 : 4;
+    while (down * across < wanted) {
+        const ptrdiff_t height = w->m / down, width = w->n / across;
+        if (height >= 16 * MR) down *= 2;
+        else if (width >= 2 * NR) across *= 2;
+        else if (height >= 2 * MR) down *= 2;
+        else break;
+    }
+    w->mc = ceil_div(w->m, down);
+    w->nc = round_up(ceil_div(w->n, across), NR);
+    w->blocks_down = ceil_div(w->m, w->mc);
+    w->blocks_across = ceil_div(w->n, w->nc);
+    w->slices = larger(1, ceil_div(w->k, KC));
+
+    w->copies_b = w->form == MD_NT || (w->m > 4 * MR && (w->n > 4 * NR || w->form == MD_NN));
+    w->shares_b = w->copies_b && w->blocks_down > 2;
+    w->slice_of_b = !w->shares_b && w->form != MD_NT && w->k * w->n > FAR_REALS;
+    w->copies_a = smaller(w->n, w->nc) >= (w->form == MD_TN ? 2 : 16) * NR && w->mc > MR;
+}
+
+INLINE ptrdiff_t slice_at(const matmul_work *w, ptrdiff_t s) { return s * w->k / w->slices; }
+
+/* ---- b ---- */
+
+INLINE const real *matmul_b(const matmul_work *w, ptrdiff_t k, ptrdiff_t j)
+{
+    return w->form == MD_NT ? w->b + j * w->k + k : w->b + k * w->n + j;
+}
+
+/* One panel of b from (k0, j0) on, k x cols, of what the mask leaves of it: nothing more of the
+   masked matrix, DropConnect's, is ever in memory. */
+static void copy_masked_b(real *copy, const matmul_work *w, ptrdiff_t k0, ptrdiff_t k, ptrdiff_t j0,
+                          ptrdiff_t cols)
+{
+    const real *b = matmul_b(w, k0, j0);
+    if (w->form != MD_NT) {
+        copy_masked(copy, NR, b, w->n, w->bits, b - w->b, w->scale, k, cols);
+        return;
+    }
+    for (ptrdiff_t i = 0; i < k; i += 32) {                       /* masked first, then turned */
+        real few[NR * 32];
+        const ptrdiff_t m = smaller(32, k - i);
+        copy_masked(few, 32, b + i, w->k, w->bits, b + i - w->b, w->scale, cols, m);
+        copy_transposed(copy + i * NR, NR, few, 32, cols, m);
+    }
+}
+
+/* Panels of b from (k0, j0) on, k x cols. */
+static void copy_b(real *copy, const matmul_work *w, ptrdiff_t k0, ptrdiff_t k, ptrdiff_t j0,
+                   ptrdiff_t cols)
+{
+    if (w->bits)
+        for (ptrdiff_t j = 0; j < cols; j += NR)
+            copy_masked_b(copy + j * k, w, k0, k, j0 + j, smaller(NR, cols - j));
+    else if (w->form == MD_NT)
+        for (ptrdiff_t j = 0; j < cols; j += NR)
+            copy_transposed(copy + j * k, NR, matmul_b(w, k0, j0 + j), w->k, smaller(NR, cols - j),
+                            k);
+    else copy_panels(copy, matmul_b(w, k0, j0), w->n, k, cols);
+}
+
+/* One slice of what all blocks share. */
+static void share_item(void *context, ptrdiff_t s, int worker)
+{
+    const matmul_work *w = context;
+    const ptrdiff_t k0 = slice_at(w, s), k = slice_at(w, s + 1) - k0;
+    (void)worker;
+    copy_b(w->shared + k0 * round_up(w->n, NR), w, k0, k, 0, w->n);
+}
+
+/* ---- a ---- */
+
+/* The slice of a, rows x k from (i0, k0), in panels of at most MR rows as tile_column cuts them:
+   [panel][k][MR]. */
+static void copy_a(real *copy, const matmul_work *w, ptrdiff_t i0, ptrdiff_t rows, ptrdiff_t k0,
+                   ptrdiff_t k)
+{
+    const tiling cut = tiling_of(rows);
+    if (w->form == MD_TN)
+        for (ptrdiff_t p = 0; p < k; p++) {
+            const real *a = w->a + (k0 + p) * w->m + i0;
+            for (ptrdiff_t tile = 0; tile < cut.count; a += tile_height(&cut, tile++))
+                copy_row(copy + (tile * k + p) * MR, a, tile_height(&cut, tile));
+        }
+    else {
+        const real *a = w->a + i0 * w->k + k0;
+        for (ptrdiff_t tile = 0; tile < cut.count; a += tile_height(&cut, tile++) * w->k)
+            copy_transposed(copy + tile * k * MR, MR, a, w->k, tile_height(&cut, tile), k);
+    }
+}
+
+/* ---- c ---- */
+
+static void matmul_item(void *context, ptrdiff_t item, int worker)
+{
+    const matmul_work *w = context;
+    const ptrdiff_t i0 = item / w->blocks_across * w->mc, j0 = item % w->blocks_across * w->nc;
+    const ptrdiff_t rows = smaller(w->mc, w->m - i0), cols = smaller(w->nc, w->n - j0);
+    const ptrdiff_t panel = w->mc <= 3 && !w->copies_b ? w->nc : NR;  /* wide tiles */
+    real *a_copy = w->scratch + worker * SCRATCH, *b_copy = a_copy + A_SCRATCH;
+    real *c_copy = b_copy + B_SCRATCH;
+    const int waits = w->slices > 1 && panel == NR && rows > 4 * MR;
+    const md_run whole = {0, 0};
+    md_tile t = {.runs = &whole, .nruns = 1, .a_row = w->k, .a_step = 1,
+                 .b_step = w->copies_b ? NR : w->n};
+
+    for (ptrdiff_t s = 0; s < w->slices; s++) {                   /* slices of k */
+        const ptrdiff_t k0 = slice_at(w, s), k = slice_at(w, s + 1) - k0;
+        const int last = s == w->slices - 1;
+        t.k = k;
+        t.resume = s > 0;
+        t.relu = w->relu && last;
+        t.a = w->form == MD_TN ? w->a + k0 * w->m + i0 : w->a + i0 * w->k + k0;
+        if (w->form == MD_TN) t.a_row = 1, t.a_step = w->m;
+        if (w->copies_a) {
+            copy_a(a_copy, w, i0, rows, k0, k);
+            t.a = a_copy, t.a_row = 1, t.a_step = MR, t.a_tile = MR * k;
+        }
+        if (w->copies_b && w->slice_of_b) copy_b(b_copy, w, k0, k, j0, cols);
+        for (ptrdiff_t j = 0; j < cols; j += panel) {             /* panels of b */
+            t.cols = smaller(panel, cols - j);
+            t.c = w->c + i0 * w->n + j0 + j, t.c_row = w->n;
+            if (waits) {
+                t.from = c_copy + j * rows, t.from_row = NR;
+                if (!last) t.c = c_copy + j * rows, t.c_row = NR;
+            }
+            t.bias = w->bias && last ? w->bias + j0 + j : NULL;
+            t.b = !w->copies_b ? matmul_b(w, k0, j0 + j)
+                  : w->shares_b ? w->shared + k0 * round_up(w->n, NR) + (j0 + j) * k
+                  : w->slice_of_b ? b_copy + j * k : b_copy;
+            if (t.b == b_copy && !w->slice_of_b) copy_b(b_copy, w, k0, k, j0 + j, t.cols);
+            tile_column(&t, rows);                                /* tiles down the panel */
+        }
+    }
+}
+
+static matmul_work matmul_plan(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
+{
+    matmul_work w = {.m = m, .n = n, .k = k, .form = form};
+    matmul_blocks(&w);
+    return w;
+}
+
+static ptrdiff_t matmul_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
+{
+    const ptrdiff_t workers = (ptrdiff_t)md_workers() * SCRATCH;
+    if (m == 0 || n == 0) return workers;
+    return workers + (matmul_plan(m, n, k, form).shares_b ? k * round_up(n, NR) : 0);
+}
+
+static void matmul_run(matmul_work *w)
+{
+    w->shared = w->scratch + (ptrdiff_t)md_workers() * SCRATCH;
+    const double cost = 2.0 * (double)w->m * (double)w->n * (double)w->k / 100;
+    if (w->shares_b) md_parallel_for(w->slices, (double)(w->k * w->n) / 2, share_item, w);
+    md_parallel_for(w->blocks_down * w->blocks_across, cost, matmul_item, w);
+}
+
+static void matmul(real *c, const real *a, const real *b, const real *bias, ptrdiff_t m,
+                   ptrdiff_t n, ptrdiff_t k, int form, int relu, real *scratch)
+{
+    if (m == 0 || n == 0) return;
+    matmul_work w = matmul_plan(m, n, k, form);
+    w.c = c, w.a = a, w.b = b, w.bias = bias, w.relu = relu, w.scratch = scratch;
+    matmul_run(&w);
+}
+
+static void matmul_masked(real *c, const real *a, const real *b, const uint32_t *bits, double scale,
+                          const real *bias, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form,
+                          real *scratch)
+{
+    if (m == 0 || n == 0) return;
+    matmul_work w = matmul_plan(m, n, k, form);
+    w.c = c, w.a = a, w.b = b, w.bias = bias, w.scratch = scratch;
+    w.bits = bits, w.scale = (real)scale, w.copies_b = 1;
+    matmul_run(&w);
+}
+
+#endif

@@ -1,0 +1,203 @@
+/* The micro-kernel: a small tile of C kept in registers while k runs by.
+
+              NV vectors of W columns
+            +-----------+-----------+
+      b[k]  |  b[k][0]  |  b[k][1]  |          one row of b, loaded once
+            +-----------+-----------+
+   a[0][k] -> acc[0][0]   acc[0][1]            each a[i][k] is broadcast, and
+   a[1][k] -> acc[1][0]   acc[1][1]            multiplied into its row of accumulators
+      ...         ...         ...
+   a[M-1][k]-> acc[M-1][0] acc[M-1][1]
+
+   Matrix products and convolutions differ only in where the next a and b are. So k comes in `runs`:
+   run r reads a from a + runs[r].a in steps of a_step, and b from b + runs[r].b in steps of b_step.
+   A product has one run; a convolution has one for each kernel row; a weight gradient one for each
+   image row. Each element of C stays one sequential chain over all runs, in order. */
+#ifndef MD_MICRO_H
+#define MD_MICRO_H
+
+#include "../vec.h"
+
+#define NV MD_TILE_VECTORS          /* vectors across a full tile */
+enum { MR = MD_TILE_ROWS, NR = NV * W, MOST_ROWS = 14, MOST_VECTORS = 8, AHEAD = 12 };
+
+typedef struct { ptrdiff_t a, b; } md_run;
+
+typedef struct {
+    const real *a, *b;
+    ptrdiff_t a_row, a_step, b_step;  /* between rows of the tile; between steps of k */
+    ptrdiff_t a_tile;                 /* from a tile to the one below; 0: its rows times a_row */
+    const md_run *runs;
+    ptrdiff_t nruns, k;               /* steps of k in each run */
+    real *c;
+    ptrdiff_t c_row;
+    ptrdiff_t cols;                   /* columns of C that exist: the last vector may be partial */
+    int resume;                       /* go on with the chain whose value stands in `from` */
+    const real *from;                 /* NULL: in c; else with rows from_row apart */
+    ptrdiff_t from_row;
+    const real *bias;                 /* added at the end, or NULL; `cols` of it */
+    int relu;                         /* then max(., 0), NaN kept */
+} md_tile;
+
+INLINE vf load_column(const real *p, int j, int last, ptrdiff_t part)
+{
+    return j < last ? load(p + j * W) : load_part(p + j * W, part);
+}
+
+/* The compiler must not see that a pointer comes from another: it would then keep one register for
+   each row of the tile, more than there are, and reload them from the stack in the loop. */
+#define HIDE(x) __asm__("" : "+r"(x))
+
+/* Loops over the tile have to be unrolled before acc is given its place, or it stands in memory. */
+#define EACH(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
+
+/* rows, nv, packed and whole are constants where this is inlined, so that acc lives in registers.
+   packed: a_row is 1, and the rows of a are constant offsets; otherwise they are reached from three
+   pointers, five rows apart. whole: every one of the nv vectors is complete. */
+INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int packed,
+                      const int whole)
+{
+    const int last = whole ? nv : nv - 1;
+    const ptrdiff_t part = t->cols - (nv - 1) * W;
+    const ptrdiff_t a_step = t->a_step, b_step = t->b_step, c_row = t->c_row;
+    const ptrdiff_t a_row = packed ? 1 : t->a_row;
+    ptrdiff_t a_row3 = 3 * a_row;
+    if (!packed) HIDE(a_row3);
+    const real *from = t->from ? t->from : t->c;
+    const ptrdiff_t from_row = t->from ? t->from_row : c_row;
+    vf acc[MOST_ROWS][MOST_VECTORS];
+
+    if (t->resume)
+        EACH(i, rows)
+            EACH(j, nv) acc[i][j] = load_column(from + i * from_row, j, last, part);
+    else
+        EACH(i, rows)
+            EACH(j, nv) acc[i][j] = zero();
+
+    for (ptrdiff_t r = 0; r < t->nruns; r++) {
+        const real *b = t->b + t->runs[r].b;
+        const real *a[3] = {t->a + t->runs[r].a};
+        a[1] = a[0] + 5 * a_row, a[2] = a[0] + 10 * a_row;
+        if (!packed && rows > 5) HIDE(a[1]);
+        if (!packed && rows > 10) HIDE(a[2]);
+        for (ptrdiff_t k = t->k; k > 0; k--) {
+            vf row[MOST_VECTORS];
+            if (nv > NV) /* so few rows of c that b comes at the pace of memory: ask in time */
+                EACH(j, nv) __builtin_prefetch(b + AHEAD * b_step + j * W);
+            EACH(j, nv) row[j] = load_column(b, j, last, part);
+            EACH(i, rows) {
+                const vf x = set1(packed ? a[0][i] : a[i / 5][i % 5 == 3 ? a_row3 : i % 5 * a_row]);
+                EACH(j, nv) acc[i][j] = fma_(x, row[j], acc[i][j]);
+            }
+            a[0] += a_step, a[1] += a_step, a[2] += a_step;
+            b += b_step;
+        }
+    }
+
+    if (t->bias)
+        EACH(j, nv) {
+            const vf bias = load_column(t->bias, j, last, part);
+            EACH(i, rows) acc[i][j] += bias;
+        }
+    if (t->relu)
+        EACH(i, rows)
+            EACH(j, nv) acc[i][j] = max_(zero(), acc[i][j]);
+
+    EACH(i, rows)
+        EACH(j, nv)
+            if (j < last) store(t->c + i * c_row + j * W, acc[i][j]);
+            else store_part(t->c + i * c_row + j * W, acc[i][j], part);
+}
+
+#define MD_TILE(rows, nv) \
+    static void packed_##rows##x##nv(const md_tile *t) { tile_body(t, rows, nv, 1, 1); } \
+    static void packed_edge_##rows##x##nv(const md_tile *t) { tile_body(t, rows, nv, 1, 0); } \
+    static void strided_##rows##x##nv(const md_tile *t) { tile_body(t, rows, nv, 0, 1); } \
+    static void strided_edge_##rows##x##nv(const md_tile *t) { tile_body(t, rows, nv, 0, 0); }
+
+/* Full width and one vector, for every number of rows; and wide tiles for very few rows,
+   where a full-width tile has too few independent chains to keep the FMA units busy. */
+#define MD_TILES(X) \
+    X(1, 1) X(2, 1) X(3, 1) X(4, 1) X(5, 1) X(6, 1) X(1, 2) X(2, 2) X(3, 2) X(4, 2) X(5, 2) X(6, 2)
+#define MD_MORE_TILES(X) \
+    X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1) X(13, 1) X(14, 1) \
+    X(7, 2) X(8, 2) X(9, 2) X(10, 2) X(11, 2) X(12, 2) X(13, 2) X(14, 2)
+#define MD_WIDE_TILES(X) X(1, 8) X(2, 4) X(3, 4)
+
+#define MD_TILE_ENTRY(rows, nv) \
+    [rows][nv] = {{strided_##rows##x##nv, strided_edge_##rows##x##nv}, \
+                  {packed_##rows##x##nv, packed_edge_##rows##x##nv}},
+
+MD_TILES(MD_TILE)
+MD_WIDE_TILES(MD_TILE)
+#if MD_TILE_ROWS > 6
+MD_MORE_TILES(MD_TILE)
+#endif
+
+static void (*const tiles[MOST_ROWS + 1][MOST_VECTORS + 1][2][2])(const md_tile *) = {
+    MD_TILES(MD_TILE_ENTRY)
+    MD_WIDE_TILES(MD_TILE_ENTRY)
+#if MD_TILE_ROWS > 6
+    MD_MORE_TILES(MD_TILE_ENTRY)
+#endif
+};
+
+/* Vectors across the tiles for `rows` rows of C. */
+INLINE int tile_vectors(ptrdiff_t rows) { return rows == 1 ? 8 : rows <= 3 ? 4 : NV; }
+
+/* One row of tiles: `rows` (at most MR) rows of C, and all of t->cols columns. t is put back. */
+static void tile_row(md_tile *t, ptrdiff_t rows)
+{
+    const ptrdiff_t cols = t->cols;
+    const int packed = t->a_row == 1;
+    if (cols == NR) { /* by far the most common */
+        tiles[rows][NV][packed][0](t);
+        return;
+    }
+    const md_tile whole = *t;
+    for (ptrdiff_t j = 0; j < cols; j += t->cols) {
+        const ptrdiff_t left = ceil_div(cols - j, W);
+        ptrdiff_t nv = smaller(left, tile_vectors(rows));
+        if (!tiles[rows][nv][0][0]) nv = smaller(left, NV);
+        t->b = whole.b + j;
+        t->c = whole.c + j;
+        t->from = whole.from ? whole.from + j : NULL;
+        t->bias = whole.bias ? whole.bias + j : NULL;
+        t->cols = smaller(cols - j, nv * W);
+        tiles[rows][nv][packed][t->cols < nv * W](t);
+    }
+    *t = whole;
+}
+
+/* n rows in the fewest tiles of at most MR rows, as equal as can be (26 into 13 + 13). */
+typedef struct { ptrdiff_t count, least, taller; } tiling;
+
+INLINE tiling tiling_of(ptrdiff_t n)
+{
+    const ptrdiff_t count = ceil_div(n, MR), least = count ? n / count : 0;
+    return (tiling){count, least, n - count * least};
+}
+INLINE ptrdiff_t tile_height(const tiling *cut, ptrdiff_t tile)
+{
+    return cut->least + (tile < cut->taller);
+}
+
+/* All n rows of C below t, and t->cols columns. t is put back. */
+static void tile_column(md_tile *t, ptrdiff_t n)
+{
+    const tiling cut = tiling_of(n);
+    const real *const a = t->a, *const from = t->from;
+    real *const c = t->c;
+    for (ptrdiff_t tile = 0; tile < cut.count; tile++) {
+        const ptrdiff_t rows = tile_height(&cut, tile);
+        tile_row(t, rows);
+        t->a += t->a_tile ? t->a_tile : rows * t->a_row;
+        t->c += rows * t->c_row;
+        if (from) t->from += rows * t->from_row;
+    }
+    t->a = a;
+    t->c = c;
+    t->from = from;
+}
+
+#endif

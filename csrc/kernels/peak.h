@@ -1,0 +1,55 @@
+/* The machine's limits: multiply-adds in registers, as many as a tile has; and the micro-kernel
+   with its operands in L1, which no product or convolution can pass. */
+#include "matmul.h"
+
+typedef struct { real *out; ptrdiff_t iterations; } peak_work;
+
+static void peak_item(void *context, ptrdiff_t item, int worker)
+{
+    (void)worker;
+    const peak_work *w = context;
+    const vf x = set1((real)0.999), y = set1((real)1e-6);
+    vf acc[MR][NV];
+    for (int i = 0; i < MR; i++)
+        for (int j = 0; j < NV; j++) acc[i][j] = set1((real)(i * NV + j));
+    for (ptrdiff_t k = 0; k < w->iterations; k++)
+        for (int i = 0; i < MR; i++)
+            for (int j = 0; j < NV; j++) acc[i][j] = fma_(acc[i][j], x, y);
+    vf sum = zero();
+    for (int i = 0; i < MR; i++)
+        for (int j = 0; j < NV; j++) sum += acc[i][j];
+    if (item == 0) store(w->out, sum);
+}
+
+static double fma_peak(real *out, ptrdiff_t iterations)
+{
+    peak_work w = {out, iterations};
+    const int workers = md_workers();
+    md_parallel_for(workers, 1e9, peak_item, &w);
+    return 2.0 * MR * NR * (double)iterations * workers;
+}
+
+enum { TILE_REALS = (KC * (MR + NR) + MR * NR + 15) / 16 * 16 };
+
+static ptrdiff_t tile_peak_scratch(void) { return (ptrdiff_t)md_workers() * TILE_REALS; }
+
+/* Full tiles of c, one after the other over the same panels of a and b: 0 = 0 + 0 * 0. */
+static void tile_item(void *context, ptrdiff_t item, int worker)
+{
+    const peak_work *w = context;
+    const md_run whole = {0, 0};
+    real *a = w->out + item * TILE_REALS, *b = a + KC * MR, *c = b + KC * NR;
+    const md_tile t = {.a = a, .b = b, .a_row = 1, .a_step = MR, .b_step = NR, .runs = &whole,
+                       .nruns = 1, .k = KC, .c = c, .c_row = NR, .cols = NR};
+    (void)worker;
+    memset(a, 0, TILE_REALS * sizeof(real));
+    for (ptrdiff_t i = 0; i < w->iterations; i++) tiles[MR][NV][1][0](&t);
+}
+
+static double tile_peak(real *scratch, ptrdiff_t iterations)
+{
+    peak_work w = {scratch, iterations};
+    const int workers = md_workers();
+    md_parallel_for(workers, 1e9, tile_item, &w);
+    return 2.0 * MR * NR * KC * (double)iterations * workers;
+}

@@ -1,0 +1,257 @@
+/* Pooling, channels last: the largest or the mean of each window of pixels, channel by channel.
+
+   Channels are the lanes, so a window is a walk over pixels with everything in registers. Backward
+   writes every pixel of dx once, so that threads never meet, in one of two ways:
+   - windows that do not overlap spread: each writes its own pixels, and zeros up to the next one;
+   - pixels gather where windows overlap: from the windows that cover them, in order. */
+#ifndef MD_POOL_H
+#define MD_POOL_H
+
+#include "../minidrop.h"
+#include "../vec.h"
+#include "places.h"
+#include "pool_axis.h"
+
+/* Do `body(j, m)` for the channels: whole vectors with a constant m, then what is left. */
+#define FOR_CHANNELS(body, c, ...) \
+    do { \
+        ptrdiff_t j = 0; \
+        for (; j + W <= (c); j += W) body(j, W, __VA_ARGS__); \
+        if (j < (c)) body(j, (c) - j, __VA_ARGS__); \
+    } while (0)
+
+/* ---- one window ---- */
+
+typedef struct {
+    real *to;
+    const real *from;
+    void *arg;                       /* NULL: means */
+    const md_pool *g;
+    pool_axis height, width;
+    ptrdiff_t rows, rows_per_item;   /* of windows, or of pixels to gather for; over all images */
+} pool_work;
+
+/* The pixels that exist of a window, and elements: of its first pixel in x, of its place in y.
+   `place` is the number of that pixel in the whole window, whose first may be padding. */
+typedef struct { ptrdiff_t rows, cols, x, y, place; } pool_window;
+
+INLINE pool_window window_at(const pool_work *w, ptrdiff_t row, ptrdiff_t ox)
+{
+    const md_pool *g = w->g;
+    const ptrdiff_t image = row / g->oh, oy = row % g->oh;
+    const ptrdiff_t y0 = window_start(&w->height, oy), x0 = window_start(&w->width, ox);
+    return (pool_window){
+        window_size(&w->height, oy), window_size(&w->width, ox),
+        ((image * g->h + y0) * g->w + x0) * g->c, (row * g->ow + ox) * g->c,
+        (y0 - oy * g->stride_h + g->pad_h) * g->kw + x0 - ox * g->stride_w + g->pad_w};
+}
+
+INLINE void pool_max(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_window *win,
+                       ptrdiff_t rows, ptrdiff_t cols)
+{
+    const md_pool *g = w->g;
+    const real *x = w->from + win->x + j;
+    vf best = load_some(x, m);
+    vf place = as_real(set1_int(win->place));
+    for (ptrdiff_t r = 0; r < rows; r++)
+        for (ptrdiff_t q = r ? 0 : 1; q < cols; q++) {
+            const vf v = load_some(x + (r * g->w + q) * g->c, m);
+            const vm better = and_(not_(le(v, best)), not_(is_nan(best)));
+            best = blend(better, v, best);
+            place = blend(better, as_real(set1_int(win->place + r * g->kw + q)), place);
+        }
+    store_some(w->to + win->y + j, best, m);
+    store_places(w->arg, win->y + j, as_int(place), m, g->wide);
+}
+
+INLINE void pool_mean(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_window *win,
+                        ptrdiff_t rows, ptrdiff_t cols, vf count)
+{
+    vf sum = zero();
+    for (ptrdiff_t r = 0; r < rows; r++)
+        for (ptrdiff_t q = 0; q < cols; q++)
+            sum += load_some(w->from + win->x + (r * w->g->w + q) * w->g->c + j, m);
+    store_some(w->to + win->y + j, sum / count, m);
+}
+
+INLINE void spread_max(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_window *win,
+                       ptrdiff_t rows, ptrdiff_t cols)
+{
+    const md_pool *g = w->g;
+    const vi dy = as_int(load_some(w->from + win->y + j, m));
+    const vi place = load_places(w->arg, win->y + j, m, g->wide);
+    for (ptrdiff_t r = 0; r < rows; r++)
+        for (ptrdiff_t q = 0; q < cols; q++)
+            store_some(w->to + win->x + (r * g->w + q) * g->c + j,
+                        as_real(dy & (place == set1_int(win->place + r * g->kw + q))), m);
+}
+
+INLINE void spread_mean(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_window *win,
+                        ptrdiff_t rows, ptrdiff_t cols, vf count)
+{
+    const vf share = load_some(w->from + win->y + j, m) / count;
+    for (ptrdiff_t r = 0; r < rows; r++)
+        for (ptrdiff_t q = 0; q < cols; q++)
+            store_some(w->to + win->x + (r * w->g->w + q) * w->g->c + j, share, m);
+}
+
+/* ---- forward, and backward by windows ---- */
+
+/* The same over all channels. 2 x 2 is most common, and a function of its own, with constants. */
+#define POOL_DO(name, body, ...) \
+    static void name(const pool_work *w, const pool_window *win) \
+    { \
+        FOR_CHANNELS(body, w->g->c, w, win, __VA_ARGS__); \
+    }
+
+INLINE vf window_count(const pool_work *w, const pool_window *win)
+{
+    return set1((real)(w->g->kh ? w->g->kh * w->g->kw : win->rows * win->cols));
+}
+
+POOL_DO(max_any, pool_max, win->rows, win->cols)
+POOL_DO(max_2x2, pool_max, 2, 2)
+POOL_DO(mean_any, pool_mean, win->rows, win->cols, window_count(w, win))
+POOL_DO(spread_max_any, spread_max, win->rows, win->cols)
+POOL_DO(spread_max_2x2, spread_max, 2, 2)
+POOL_DO(spread_mean_any, spread_mean, win->rows, win->cols, window_count(w, win))
+
+typedef void pool_do(const pool_work *w, const pool_window *win);
+
+INLINE void do_window(const pool_work *w, ptrdiff_t row, ptrdiff_t ox, pool_do *mean,
+                      pool_do *max, pool_do *max2)
+{
+    const pool_window win = window_at(w, row, ox);
+    if (!w->arg) mean(w, &win);
+    else if (win.rows == 2 && win.cols == 2) max2(w, &win);
+    else max(w, &win);
+}
+
+static void forward_item(void *context, ptrdiff_t item, int worker)
+{
+    (void)worker;
+    const pool_work *w = context;
+    const ptrdiff_t end = smaller(w->rows, (item + 1) * w->rows_per_item);
+    for (ptrdiff_t row = item * w->rows_per_item; row < end; row++)
+        for (ptrdiff_t ox = 0; ox < w->g->ow; ox++)
+            do_window(w, row, ox, mean_any, max_any, max_2x2);
+}
+
+/* dx = 0 for the pixels of one row from column `from` to before `to`. */
+INLINE void clear_pixels(const pool_work *w, ptrdiff_t row, ptrdiff_t from, ptrdiff_t to)
+{
+    if (from < to)
+        memset(w->to + (row * w->g->w + from) * w->g->c, 0,
+               (size_t)((to - from) * w->g->c) * sizeof(real));
+}
+
+static void spread_item(void *context, ptrdiff_t item, int worker)
+{
+    (void)worker;
+    const pool_work *w = context;
+    const md_pool *g = w->g;
+    const ptrdiff_t end = smaller(w->rows, (item + 1) * w->rows_per_item);
+    for (ptrdiff_t row = item * w->rows_per_item; row < end; row++) {
+        /* the rows of pixels from this row of windows to the next are this row's to write */
+        const ptrdiff_t top = row / g->oh * g->h, oy = row % g->oh;
+        const ptrdiff_t y0 = window_start(&w->height, oy), y1 = window_end(&w->height, oy);
+        const ptrdiff_t next = oy + 1 < g->oh ? window_start(&w->height, oy + 1) : g->h;
+        for (ptrdiff_t y = oy ? y0 : 0; y < next; y++) {
+            ptrdiff_t done = 0;
+            for (ptrdiff_t ox = 0; ox < g->ow && y >= y0 && y < y1; ox++) {
+                clear_pixels(w, top + y, done, window_start(&w->width, ox));
+                done = window_end(&w->width, ox);
+            }
+            clear_pixels(w, top + y, done, g->w);
+        }
+        for (ptrdiff_t ox = 0; ox < g->ow; ox++)
+            do_window(w, row, ox, spread_mean_any, spread_max_any, spread_max_2x2);
+    }
+}
+
+/* ---- backward by pixels ---- */
+
+INLINE void gather(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_cover *cy,
+                   const pool_cover *cx, ptrdiff_t row, ptrdiff_t px)
+{
+    const md_pool *g = w->g;
+    const ptrdiff_t image = row / g->h, py = row % g->h;
+    vf sum = zero();
+    for (ptrdiff_t oy = cy->first; oy <= cy->last; oy++)
+        for (ptrdiff_t ox = cx->first; ox <= cx->last; ox++) {
+            const ptrdiff_t at = ((image * g->oh + oy) * g->ow + ox) * g->c + j;
+            const vf dy = load_some(w->from + at, m);
+            if (w->arg) {
+                const ptrdiff_t place = (py - oy * g->stride_h + g->pad_h) * g->kw + px -
+                                        ox * g->stride_w + g->pad_w;
+                const vi here = load_places(w->arg, at, m, g->wide) == set1_int(place);
+                sum += as_real(as_int(dy) & here);
+            } else if (g->kh) sum += dy;
+            else sum += dy / set1((real)(window_size(&w->height, oy) * window_size(&w->width, ox)));
+        }
+    if (!w->arg && g->kh) sum /= set1((real)(g->kh * g->kw));
+    store_some(w->to + (row * g->w + px) * g->c + j, sum, m);
+}
+
+static void gather_item(void *context, ptrdiff_t item, int worker)
+{
+    (void)worker;
+    const pool_work *w = context;
+    const md_pool *g = w->g;
+    const ptrdiff_t end = smaller(w->rows, (item + 1) * w->rows_per_item);
+    for (ptrdiff_t row = item * w->rows_per_item; row < end; row++) {
+        pool_cover cy = cover_none(&w->height), cx = cover_none(&w->width);
+        cover_pixel(&cy, &w->height, row % g->h);
+        for (ptrdiff_t px = 0; px < g->w; px++) {
+            cover_pixel(&cx, &w->width, px);
+            FOR_CHANNELS(gather, g->c, w, &cy, &cx, row, px);
+        }
+    }
+}
+
+/* ---- the kernels ---- */
+
+/* Items of about 16 K elements of x, whole rows. */
+static void pool_run(pool_work w, md_item *item, ptrdiff_t rows)
+{
+    const md_pool *g = w.g;
+    const ptrdiff_t elements = g->n * g->h * g->w * g->c;
+    if (rows == 0 || elements == 0) return;
+    w.height = (pool_axis){g->h, g->oh, g->kh, g->stride_h, g->pad_h};
+    w.width = (pool_axis){g->w, g->ow, g->kw, g->stride_w, g->pad_w};
+    w.rows = rows;
+    w.rows_per_item = larger(1, (ptrdiff_t)(16384.0 * (double)rows / (double)elements));
+    const double taps = g->kh ? (double)(g->kh * g->kw) / (double)(g->stride_h * g->stride_w) : 1;
+    md_parallel_for(ceil_div(rows, w.rows_per_item), 0.2 * (1 + taps) * (double)elements, item, &w);
+}
+
+static void pool_backward(pool_work w)
+{
+    const md_pool *g = w.g;
+    if (windows_overlap(&(pool_axis){g->h, g->oh, g->kh, g->stride_h, g->pad_h}) ||
+        windows_overlap(&(pool_axis){g->w, g->ow, g->kw, g->stride_w, g->pad_w}))
+        pool_run(w, gather_item, g->n * g->h);
+    else pool_run(w, spread_item, g->n * g->oh);
+}
+
+static void max_pool2d_forward(real *y, void *arg, const real *x, const md_pool *g)
+{
+    pool_run((pool_work){.to = y, .from = x, .arg = arg, .g = g}, forward_item, g->n * g->oh);
+}
+
+static void max_pool2d_backward(real *dx, const real *dy, const void *arg, const md_pool *g)
+{
+    pool_backward((pool_work){.to = dx, .from = dy, .arg = (void *)arg, .g = g});
+}
+
+static void avg_pool2d_forward(real *y, const real *x, const md_pool *g)
+{
+    pool_run((pool_work){.to = y, .from = x, .g = g}, forward_item, g->n * g->oh);
+}
+
+static void avg_pool2d_backward(real *dx, const real *dy, const md_pool *g)
+{
+    pool_backward((pool_work){.to = dx, .from = dy, .g = g});
+}
+
+#endif

@@ -1,0 +1,64 @@
+/* Max-pooling as the tail of a convolution: windows of p x p that do not overlap, on one image that
+   still stands in the cache. The winner of a window is a byte, its place in reading order.
+
+   The first of equal maxima wins, and NaN wins over numbers, as in pool.h. */
+#ifndef MD_WINDOW_H
+#define MD_WINDOW_H
+
+#include "../vec.h"
+#include "places.h"
+
+/* The pixel v at place q takes a window over from its best so far, if it is larger. */
+INLINE void take_window(vf *best, vf *place, vf v, ptrdiff_t q)
+{
+    const vm wins = and_(not_(le(v, *best)), not_(is_nan(*best)));
+    *best = blend(wins, v, *best);
+    *place = blend(wins, as_real(set1_int(q)), *place);
+}
+
+/* y, where (rows, cols, c) from z, an image of z_cols pixels across. where may be NULL. */
+static void window_max(real *y, uint8_t *where, const real *z, ptrdiff_t rows, ptrdiff_t cols,
+                       ptrdiff_t c, ptrdiff_t z_cols, ptrdiff_t p)
+{
+    for (ptrdiff_t i = 0; i < rows * cols; i++) {
+        const real *window = z + (i / cols * p * z_cols + i % cols * p) * c;
+        FOR_VECTORS(j, m, c) {
+            vf best = load_some(window + j, m), place = zero();
+            for (ptrdiff_t q = 1; q < p * p; q++) {
+                const vf v = load_some(window + (q / p * z_cols + q % p) * c + j, m);
+                take_window(&best, &place, v, q);
+            }
+            store_some(y + i * c + j, best, m);
+            if (where) store_places(where, i * c + j, as_int(place), m, 0);
+        }
+    }
+}
+
+/* dz (z_rows, z_cols, c): dy scale at the winner of its window, zero elsewhere; with y given, only
+   where y is positive (the gradient of a relu before the pooling). */
+static void window_scatter(real *dz, const real *dy, real scale, const real *y,
+                           const uint8_t *where, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t c,
+                           ptrdiff_t z_rows, ptrdiff_t z_cols, ptrdiff_t p)
+{
+    for (ptrdiff_t r = 0; r < rows; r++) {
+        for (ptrdiff_t x = 0; x < cols; x++) {
+            const ptrdiff_t i = (r * cols + x) * c;
+            real *window = dz + (r * p * z_cols + x * p) * c;
+            FOR_VECTORS(j, m, c) {
+                const vi place = load_places(where, i + j, m, 0);
+                vf d = load_some(dy + i + j, m) * set1(scale);
+                if (y) d = keep(lt(zero(), load_some(y + i + j, m)), d);
+                for (ptrdiff_t q = 0; q < p * p; q++)
+                    store_some(window + (q / p * z_cols + q % p) * c + j,
+                               as_real(as_int(d) & (place == set1_int(q))), m);
+            }
+        }
+        for (ptrdiff_t y0 = r * p; y0 < (r + 1) * p; y0++)   /* pixels right of the last window */
+            memset(dz + (y0 * z_cols + cols * p) * c, 0,
+                   (size_t)((z_cols - cols * p) * c) * sizeof(real));
+    }
+    memset(dz + rows * p * z_cols * c, 0,
+           (size_t)((z_rows - rows * p) * z_cols * c) * sizeof(real));
+}
+
+#endif

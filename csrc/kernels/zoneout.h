@@ -1,0 +1,75 @@
+/* Zoneout: each element takes its new value where the mask keeps, its old one elsewhere. */
+#ifndef MD_ZONEOUT_H
+#define MD_ZONEOUT_H
+
+#include "dropout.h"
+
+/* to = kept where the bits are 1, else dropped; either may be NULL for zeros. */
+static void select_between(real *to, const real *kept, const real *dropped, const uint32_t *bits,
+                           ptrdiff_t n)
+{
+    for (ptrdiff_t i = 0; i < n; i += 32) {
+        const uint32_t word = bits[i / 32];
+        FOR_VECTORS(j, m, smaller(32, n - i)) {
+            const vf yes = kept ? load_some(kept + i + j, m) : zero();
+            const vf no = dropped ? load_some(dropped + i + j, m) : zero();
+            store_some(to + i + j, blend(mask_from_bits(word >> j), yes, no), m);
+        }
+    }
+}
+
+typedef struct {
+    real *y;
+    uint32_t *bits;                  /* NULL: not wanted */
+    const real *new, *old;
+    ptrdiff_t n;
+    uint64_t first;
+    mask_law law;
+} zoneout_work;
+
+static void zoneout_item(void *context, ptrdiff_t item, int worker)
+{
+    (void)worker;
+    const zoneout_work *w = context;
+    const ptrdiff_t end = smaller(w->n, (item + 1) * MASK_ITEM);
+    for (ptrdiff_t i = item * MASK_ITEM, m; i < end; i += m) {
+        uint32_t strip[STRIP_WORDS + 1];
+        m = draw_strip(strip, &w->law, w->first + (uint64_t)i, end - i);
+        select_between(w->y + i, w->new + i, w->old + i, strip, m);
+        if (w->bits) append_bits(w->bits, i, strip, m);
+    }
+}
+
+static void zoneout_forward(real *y, uint32_t *bits, const real *new, const real *old, ptrdiff_t n,
+                            const md_stream *s, uint64_t first, uint64_t threshold)
+{
+    zoneout_work w = {y, bits, new, old, n, first, mask_law_of(s, threshold)};
+    md_parallel_for(ceil_div(n, MASK_ITEM), SELECT_NS * (double)n + mask_cost(&w.law, n),
+                    zoneout_item, &w);
+}
+
+typedef struct {
+    real *dnew, *dold;
+    const real *dout;
+    const uint32_t *bits;
+    ptrdiff_t n;
+} zoneout_back;
+
+static void zoneout_back_item(void *context, ptrdiff_t item, int worker)
+{
+    (void)worker;
+    const zoneout_back *w = context;
+    const ptrdiff_t i = item * MASK_ITEM, n = smaller(MASK_ITEM, w->n - i);
+    const uint32_t *bits = w->bits + i / 32;
+    if (w->dnew) select_between(w->dnew + i, w->dout + i, NULL, bits, n);
+    if (w->dold) select_between(w->dold + i, NULL, w->dout + i, bits, n);
+}
+
+static void zoneout_backward(real *dnew, real *dold, const real *dout, const uint32_t *bits,
+                             ptrdiff_t n)
+{
+    zoneout_back w = {dnew, dold, dout, bits, n};
+    md_parallel_for(ceil_div(n, MASK_ITEM), SELECT_NS * (double)n, zoneout_back_item, &w);
+}
+
+#endif

@@ -1,0 +1,56 @@
+/* Batch norm, a channel at a time. */
+static ptrdiff_t norm_scratch(ptrdiff_t rows, ptrdiff_t c)
+{
+    (void)rows, (void)c;
+    return 0;
+}
+
+static void batch_statistics(real *mean, real *var, const real *x, ptrdiff_t rows, ptrdiff_t c,
+                             real *scratch)
+{
+    (void)scratch;
+    for (ptrdiff_t j = 0; j < c; j++) {
+        double sum = 0, squares = 0;
+        for (ptrdiff_t i = 0; i < rows; i++) sum += x[i * c + j];
+        const double middle = rows ? sum / (double)rows : 0;
+        for (ptrdiff_t i = 0; i < rows; i++)
+            squares += (x[i * c + j] - middle) * (x[i * c + j] - middle);
+        mean[j] = (real)middle;
+        var[j] = rows ? (real)(squares / (double)rows) : 0;
+    }
+}
+
+static void batch_norm_forward(real *y, const real *x, const real *mean, const real *var,
+                               const real *weight, const real *bias, ptrdiff_t rows, ptrdiff_t c,
+                               double eps, real *scratch)
+{
+    (void)scratch;
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t j = 0; j < c; j++) {
+            const real normal = (x[i * c + j] - mean[j]) / sqrtf(var[j] + (real)eps);
+            y[i * c + j] = normal * (weight ? weight[j] : 1) + (bias ? bias[j] : 0);
+        }
+}
+
+static void batch_norm_backward(real *dx, real *dweight, real *dbias, const real *dy,
+                                const real *x, const real *mean, const real *var,
+                                const real *weight, ptrdiff_t rows, ptrdiff_t c, double eps,
+                                int training, real *scratch)
+{
+    (void)scratch;
+    for (ptrdiff_t j = 0; j < c; j++) {
+        const real inverse = 1 / sqrtf(var[j] + (real)eps), scale = weight ? weight[j] : 1;
+        double sum = 0, along = 0;
+        for (ptrdiff_t i = 0; i < rows; i++) {
+            sum += dy[i * c + j];
+            along += dy[i * c + j] * ((x[i * c + j] - mean[j]) * inverse);
+        }
+        dbias[j] = (real)sum;
+        dweight[j] = (real)along;
+        for (ptrdiff_t i = 0; dx && i < rows; i++) {
+            const real normal = (x[i * c + j] - mean[j]) * inverse;
+            const real moved = training ? (dbias[j] + normal * dweight[j]) / (real)rows : 0;
+            dx[i * c + j] = scale * inverse * (dy[i * c + j] - moved);
+        }
+    }
+}

@@ -1,0 +1,346 @@
+/* The vector vocabulary: everything the kernels say about vectors, for one instruction set.
+
+   A unit in isa/ defines MD_REAL (float or double), MD_W (lanes of a vector) and one of MD_AVX512,
+   MD_AVX2, MD_SSE, MD_NEON or MD_PORTABLE before it includes this file. Arithmetic is written with
+   the compilers' vector extension (a + b, a * b work on `vf`); what the extension cannot say well
+   (fma, masks, partial loads) is a verb below.
+
+   Two rules keep results equal to the bit on AVX2, AVX-512 and NEON:
+   - a multiply-add is written `fma_(a, b, c)`; the build forbids the compiler to contract its own;
+   - a horizontal reduction goes through `lanes16`: 16 logical lanes, one fixed fold, for any W. */
+#ifndef MD_VEC_H
+#define MD_VEC_H
+
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef MD_REAL real;
+enum { VB = MD_W * sizeof(real) };                       /* bytes of a vector */
+typedef real vf __attribute__((vector_size(VB)));
+typedef real vf_any __attribute__((vector_size(VB), aligned(sizeof(real)), may_alias));
+typedef uint32_t vu __attribute__((vector_size(VB)));    /* for random bits: VB / 4 lanes */
+typedef uint32_t vu_any __attribute__((vector_size(VB), aligned(4), may_alias));
+
+#define W MD_W
+#define INLINE static inline __attribute__((always_inline))
+
+/* The integer as wide as a real, in lanes: comparisons give all ones or all zeros. */
+#define MD_INT(T) _Generic((T)0, float: (int32_t)0, double: (int64_t)0)
+typedef __typeof__(MD_INT(real)) ireal;
+typedef ireal vi __attribute__((vector_size(VB)));
+
+INLINE vf load(const real *p) { return *(const vf_any *)p; }
+INLINE void store(real *p, vf v) { *(vf_any *)p = v; }
+INLINE vf set1(real x) { return x - (vf){0}; }           /* x - 0 is x, for -0.0 and NaN too */
+INLINE vf zero(void) { return (vf){0}; }
+INLINE vi as_int(vf v) { return (vi)v; }
+INLINE vf as_real(vi v) { return (vf)v; }
+INLINE vi set1_int(ptrdiff_t x) { return (ireal)x - (vi){0}; }
+INLINE vi lane_numbers(void)
+{
+    vi v;
+    for (int i = 0; i < W; i++) v[i] = i;
+    return v;
+}
+
+#if defined(MD_AVX512)
+typedef __mmask16 vm;
+INLINE vm first_lanes(ptrdiff_t n) { return n >= 16 ? 0xffff : (vm)((1u << n) - 1); }
+INLINE vf load_part(const real *p, ptrdiff_t n)
+{
+    return (vf)_mm512_maskz_loadu_ps(first_lanes(n), p);
+}
+INLINE void store_part(real *p, vf v, ptrdiff_t n)
+{
+    _mm512_mask_storeu_ps(p, first_lanes(n), (__m512)v);
+}
+INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
+INLINE vf sqrt_(vf a) { return (vf)_mm512_sqrt_ps((__m512)a); }
+INLINE vm lt(vf a, vf b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ); }
+INLINE vm le(vf a, vf b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LE_OQ); }
+INLINE vm eq(vf a, vf b) { return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_EQ_OQ); }
+INLINE vm is_nan(vf a) { return _mm512_cmp_ps_mask((__m512)a, (__m512)a, _CMP_UNORD_Q); }
+INLINE vm same(vi a, vi b) { return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b); }
+INLINE vm or_(vm a, vm b) { return a | b; }
+INLINE vm and_(vm a, vm b) { return a & b; }
+INLINE vm not_(vm a) { return ~a; }
+INLINE vf blend(vm m, vf yes, vf no)
+{
+    return (vf)_mm512_mask_blend_ps(m, (__m512)no, (__m512)yes);
+}
+INLINE vf keep(vm m, vf v) { return (vf)_mm512_maskz_mov_ps(m, (__m512)v); }
+INLINE vm mask_from_bits(uint32_t bits) { return (vm)bits; }
+INLINE uint32_t bits_from_mask(vm m) { return m; }
+
+#else /* masks are vectors of all-ones or all-zeros integers */
+typedef vi vm;
+INLINE vm lt(vf a, vf b) { return a < b; }
+INLINE vm le(vf a, vf b) { return a <= b; }
+INLINE vm eq(vf a, vf b) { return a == b; }
+INLINE vm is_nan(vf a) { return a != a; }
+INLINE vm same(vi a, vi b) { return a == b; }
+INLINE vm or_(vm a, vm b) { return a | b; }
+INLINE vm and_(vm a, vm b) { return a & b; }
+INLINE vm not_(vm a) { return ~a; }
+INLINE vf blend(vm m, vf yes, vf no) { return as_real((as_int(yes) & m) | (as_int(no) & ~m)); }
+INLINE vf keep(vm m, vf v) { return as_real(as_int(v) & m); }
+INLINE vm first_lanes(ptrdiff_t n) { return lane_numbers() < ((ireal)n - (vi){0}); }
+INLINE vm mask_from_bits(uint32_t bits)
+{
+    vi one;
+    for (int i = 0; i < W; i++) one[i] = (ireal)1 << i;
+    return ((((vi){0}) + (ireal)bits) & one) == one;
+}
+
+#if defined(MD_AVX2)
+INLINE vf load_part(const real *p, ptrdiff_t n)
+{
+    return (vf)_mm256_maskload_ps(p, (__m256i)first_lanes(n));
+}
+INLINE void store_part(real *p, vf v, ptrdiff_t n)
+{
+    _mm256_maskstore_ps(p, (__m256i)first_lanes(n), (__m256)v);
+}
+INLINE vf fma_(vf a, vf b, vf c) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c); }
+INLINE vf sqrt_(vf a) { return (vf)_mm256_sqrt_ps((__m256)a); }
+INLINE uint32_t bits_from_mask(vm m) { return (uint32_t)_mm256_movemask_ps((__m256)m); }
+
+#else
+INLINE vf load_part(const real *p, ptrdiff_t n)
+{
+    vf v = {0};
+    memcpy(&v, p, (size_t)(n < W ? n : W) * sizeof(real));
+    return v;
+}
+INLINE void store_part(real *p, vf v, ptrdiff_t n)
+{
+    memcpy(p, &v, (size_t)(n < W ? n : W) * sizeof(real));
+}
+INLINE uint32_t bits_from_mask(vm m)
+{
+    uint32_t bits = 0;
+    for (int i = 0; i < W; i++) bits |= (uint32_t)(m[i] & 1) << i;
+    return bits;
+}
+#if defined(MD_NEON)
+INLINE vf fma_(vf a, vf b, vf c)
+{
+    return (vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+INLINE vf sqrt_(vf a) { return (vf)vsqrtq_f32((float32x4_t)a); }
+#else /* no fused multiply-add: outside the bit contract, within its stated bounds */
+INLINE vf fma_(vf a, vf b, vf c) { return a * b + c; }
+INLINE vf sqrt_(vf a)
+{
+    for (int i = 0; i < W; i++) a[i] = sizeof(real) == 4 ? sqrtf((float)a[i]) : sqrt(a[i]);
+    return a;
+}
+#endif
+#endif
+#endif
+
+/* b where either is NaN, and of two zeros. */
+#if defined(MD_AVX512)
+INLINE vf max_(vf a, vf b) { return (vf)_mm512_max_ps((__m512)a, (__m512)b); }
+INLINE vf min_(vf a, vf b) { return (vf)_mm512_min_ps((__m512)a, (__m512)b); }
+#elif defined(MD_AVX2)
+INLINE vf max_(vf a, vf b) { return (vf)_mm256_max_ps((__m256)a, (__m256)b); }
+INLINE vf min_(vf a, vf b) { return (vf)_mm256_min_ps((__m256)a, (__m256)b); }
+#else
+INLINE vf max_(vf a, vf b) { return blend(lt(b, a), a, b); }
+INLINE vf min_(vf a, vf b) { return blend(lt(a, b), a, b); }
+#endif
+
+/* The sign bit alone, so that -0 is a number like any other. */
+INLINE vi sign_bit(void) { return as_int(set1((real)-0.0)); }
+INLINE vf abs_(vf a) { return as_real(as_int(a) & ~sign_bit()); }
+INLINE vf copy_sign(vf magnitude, vf sign)
+{
+    return as_real(as_int(abs_(magnitude)) | (as_int(sign) & sign_bit()));
+}
+
+/* a0 b0 a1 b1 ... of the lower halves, and of the upper halves. */
+#if MD_W == 16
+INLINE vf interleave_low(vf a, vf b)
+{
+    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+INLINE vf interleave_high(vf a, vf b)
+{
+    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
+                                   31);
+}
+#elif MD_W == 8
+INLINE vf interleave_low(vf a, vf b)
+{
+    return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+INLINE vf interleave_high(vf a, vf b)
+{
+    return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+#elif MD_W == 4
+INLINE vf interleave_low(vf a, vf b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
+INLINE vf interleave_high(vf a, vf b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
+#else
+INLINE vf interleave_low(vf a, vf b) { return __builtin_shufflevector(a, b, 0, 2); }
+INLINE vf interleave_high(vf a, vf b) { return __builtin_shufflevector(a, b, 1, 3); }
+#endif
+
+/* Transpose W vectors of W lanes: log2(W) perfect shuffles of the rows. */
+INLINE void transpose(vf row[W])
+{
+    for (int done = 1; done < W; done *= 2) {
+        vf next[W];
+        for (int i = 0; i < W / 2; i++) {
+            next[2 * i] = interleave_low(row[i], row[i + W / 2]);
+            next[2 * i + 1] = interleave_high(row[i], row[i + W / 2]);
+        }
+        for (int i = 0; i < W; i++) row[i] = next[i];
+    }
+}
+
+/* 16 logical lanes for horizontal reductions: lane l of a long row holds elements l, l+16, ... */
+enum { PARTS = 16 / W };
+typedef struct { vf part[PARTS]; } lanes16;
+
+INLINE lanes16 lanes_set1(real x)
+{
+    lanes16 s;
+    for (int p = 0; p < PARTS; p++) s.part[p] = set1(x);
+    return s;
+}
+
+/* Fold 16 lanes with + : halves onto each other, 8, 4, 2, 1. */
+INLINE real lanes_sum(lanes16 s)
+{
+    real lane[16];
+    for (int p = 0; p < PARTS; p++) store(lane + p * W, s.part[p]);
+    for (int half = 8; half; half /= 2)
+        for (int i = 0; i < half; i++) lane[i] += lane[i + half];
+    return lane[0];
+}
+
+INLINE real lanes_max(lanes16 s)
+{
+    real lane[16];
+    for (int p = 0; p < PARTS; p++) store(lane + p * W, s.part[p]);
+    for (int half = 8; half; half /= 2)
+        for (int i = 0; i < half; i++)
+            if (lane[i + half] > lane[i]) lane[i] = lane[i + half];
+    return lane[0];
+}
+
+/* Call `body` for every vector of n reals: i is the first element, m is W, or fewer at the end. */
+#define FOR_VECTORS(i, m, n) \
+    for (ptrdiff_t i = 0, m; i < (n) && (m = (n) - i < W ? (n) - i : W); i += W)
+
+INLINE ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+INLINE ptrdiff_t larger(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
+INLINE ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) { return (a + b - 1) / b; }
+INLINE ptrdiff_t round_up(ptrdiff_t a, ptrdiff_t b) { return ceil_div(a, b) * b; }
+
+/* ---- whole numbers and exponents in lanes: mathf.h ---- */
+
+enum {
+    FRACTION_BITS = sizeof(real) == 4 ? 23 : 52,
+    EXPONENT_BIAS = sizeof(real) == 4 ? 127 : 1023
+};
+
+/* Adding 1.5 * 2^FRACTION_BITS leaves no bit for a fraction: the sum is rounded to a whole number,
+   ties to even, which then stands in the low bits. Subtracting gives it back as a real. All of it
+   for numbers below 2^(FRACTION_BITS - 2). */
+#define MD_ROUNDER ((real)(sizeof(real) == 4 ? 0x1.8p23 : 0x1.8p52))
+INLINE vf round_(vf x) { return (x + set1(MD_ROUNDER)) - set1(MD_ROUNDER); }
+INLINE vi to_int(vf whole) { return as_int(whole + set1(MD_ROUNDER)) - as_int(set1(MD_ROUNDER)); }
+INLINE vf to_real(vi n) { return as_real(n + as_int(set1(MD_ROUNDER))) - set1(MD_ROUNDER); }
+
+/* 2^n, for the exponents of normal numbers. */
+INLINE vf exp2_int(vi n) { return as_real((n + EXPONENT_BIAS) << FRACTION_BITS); }
+
+/* v * 2^n rounded once, for a whole n and a normal v near 1: the first of two factors is exact, so
+   that only the second may fall among the denormals, or overflow. */
+#if defined(MD_AVX512)
+INLINE vf scale_(vf v, vf n) { return (vf)_mm512_scalef_ps((__m512)v, (__m512)n); }
+#else
+INLINE vf scale_(vf v, vf n)
+{
+    const vi whole = to_int(n), half = whole >> 1;
+    return v * exp2_int(half) * exp2_int(whole - half);
+}
+#endif
+
+/* ---- the first m of W lanes, m > 0, where most vectors are whole: arithmetic.h, reduce.h ---- */
+
+INLINE vf load_some(const real *p, ptrdiff_t m) { return m >= W ? load(p) : load_part(p, m); }
+INLINE void store_some(real *p, vf v, ptrdiff_t m)
+{
+    if (m >= W) store(p, v);
+    else store_part(p, v, m);
+}
+
+/* Call `body` for every vector of n reals that go into 16 logical lanes: i is the first element, p
+   the part of lanes16 that it goes to, and m what is left from i on: W or more, but at the end. */
+#define FOR_LANES16(i, p, m, n)                                                   \
+    for (ptrdiff_t i##_row = 0; i##_row < (n); i##_row += 16)                     \
+        for (ptrdiff_t p = 0, i = i##_row, m; p < PARTS && (m = (n) - i) > 0; p++, i += W)
+
+/* ---- W small whole numbers in memory as bytes: pool.h ---- */
+
+INLINE void store_bytes(uint8_t *p, vi v)
+{
+#if defined(MD_AVX512)
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8((__m512i)v));
+#elif defined(MD_AVX2)
+    const __m128i low = _mm256_castsi256_si128((__m256i)v);
+    const __m128i pairs = _mm_packus_epi32(low, _mm256_extracti128_si256((__m256i)v, 1));
+    _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(pairs, pairs));
+#else
+    for (int i = 0; i < W; i++) p[i] = (uint8_t)v[i];
+#endif
+}
+INLINE vi load_bytes(const uint8_t *p)
+{
+#if defined(MD_AVX512)
+    return (vi)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
+#elif defined(MD_AVX2)
+    return (vi)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
+#else
+    vi v;
+    for (int i = 0; i < W; i++) v[i] = p[i];
+    return v;
+#endif
+}
+
+/* ---- bits in memory, from any place on: pack.h, drop_connect.h, drop_block.h ---- */
+
+/* m bits, at most 32, from bit i on; what stands above them is undefined, and no word is read that
+   has none of them. */
+INLINE uint32_t bits_at(const uint32_t *bits, ptrdiff_t i, ptrdiff_t m)
+{
+    const int shift = (int)(i % 32);
+    const uint32_t low = bits[i / 32] >> shift;
+    return shift + m > 32 ? low | bits[i / 32 + 1] << (32 - shift) : low;
+}
+
+/* ---- the chosen lanes of a vector side by side, to a list: conv2d_sparse.h ---- */
+
+/* Returns how many. Up to W reals from p on are overwritten. */
+INLINE ptrdiff_t compress(void *p, vf v, vm chosen)
+{
+    uint32_t bits = bits_from_mask(chosen);
+#if defined(MD_AVX512)
+    *(vf_any *)p = (vf)_mm512_maskz_compress_ps(chosen, (__m512)v);
+    return __builtin_popcount(bits);
+#else
+    real lane[W];
+    ptrdiff_t n = 0;
+    for (store(lane, v); bits; bits &= bits - 1, n++)
+        memcpy((real *)p + n, lane + __builtin_ctz(bits), sizeof(real));
+    return n;
+#endif
+}
+
+#endif

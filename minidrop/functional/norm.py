@@ -1,0 +1,90 @@
+"""Normalization: the value, and the closure that returns its gradients."""
+
+import numpy as np
+
+from .. import _kernels
+from ..tensor import Tensor, as_tensors, node
+from .operands import as_float
+
+
+def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1,
+               eps=1e-5):
+    """(x - mean) / sqrt(var + eps) * weight + bias, channel by channel (Ioffe and Szegedy, 2015).
+
+    x: (n, channels), (n, time, channels), (n, height, width, channels), ...; everything else is
+    (channels,) or None. running_mean, running_var: ndarrays (or tensors) of the type of x.
+
+    training=True takes the mean and the biased variance of x over all but the last dimension, and
+    moves the running ones towards them, in place and only when all else has succeeded:
+    running = (1 - momentum) running + momentum new, with the unbiased variance, as in PyTorch. They
+    may be None then. ValueError for one value a channel; an empty x gives an empty result, and
+    moves nothing. training=False uses the running ones, which must be there.
+    """
+    x, weight, bias = _with_parameters(x, weight, bias)
+    running = _kernels.running_statistics(
+        _data(running_mean), _data(running_var), x.data, momentum, training=training
+    )
+    if training:
+        mean, var = _kernels.batch_statistics(x.data)
+    else:  # copies: a later training step would change them under the closure
+        mean, var = (statistic.copy() for statistic in running)
+    y = _kernels.batch_norm(x.data, mean, var, _data(weight), _data(bias), eps)
+    if training and running and x.size:
+        _move(running, mean, var, x.size // x.shape[-1], momentum)
+
+    def backward(dout):
+        dx, dweight, dbias = _kernels.batch_norm_backward(
+            dout, x.data, mean, var, _data(weight), eps, training=training, want_dx=x.requires_grad
+        )
+        return _for_parents(dx, dweight, dbias, weight, bias)
+
+    return node(y, _parents(x, weight, bias), backward, "batch_norm")
+
+
+def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """(x - mean) / sqrt(var + eps) * weight + bias, with mean and biased variance of each sample
+    over its last dimensions (Ba et al., 2016).
+
+    normalized_shape: an int or a tuple, the last dimensions of x, and the shape of weight and bias
+    where they are given. ValueError where it is not.
+    """
+    x, weight, bias = _with_parameters(x, weight, bias)
+    if isinstance(normalized_shape, (int, np.integer)):
+        normalized_shape = (normalized_shape,)
+    shape = tuple(normalized_shape)
+    y, mean, inverse = _kernels.layer_norm(x.data, shape, _data(weight), _data(bias), eps)
+
+    def backward(dout):
+        wanted = any(p is not None and p.requires_grad for p in (weight, bias))
+        dx, dweight, dbias = _kernels.layer_norm_backward(
+            dout, x.data, shape, mean, inverse, _data(weight), want_parameters=wanted
+        )
+        return _for_parents(dx, dweight, dbias, weight, bias)
+
+    return node(y, _parents(x, weight, bias), backward, "layer_norm")
+
+
+def _with_parameters(x, weight, bias):
+    """The three as tensors, None where there is none; an x of integers becomes float32."""
+    return as_float(x), *as_tensors(weight, bias)
+
+
+def _data(given):
+    """The ndarray of a tensor; an ndarray, or None, as it is."""
+    return given.data if isinstance(given, Tensor) else given
+
+
+def _parents(*tensors):
+    return tuple(t for t in tensors if t is not None)
+
+
+def _for_parents(dx, dweight, dbias, weight, bias):
+    """The gradients of x and of the parameters that there are."""
+    return dx, *((dweight,) if weight is not None else ()), *((dbias,) if bias is not None else ())
+
+
+def _move(running, mean, var, count, momentum):
+    """Both towards the statistics of a batch of `count` values a channel, in place."""
+    for kept, new in zip(running, (mean, var * (count / (count - 1))), strict=True):
+        kept *= 1 - momentum
+        kept += momentum * new

@@ -1,0 +1,179 @@
+"""Matrix products: whole numbers are exact, and a chain of multiply-adds has one right answer."""
+
+import itertools
+
+import numpy as np
+import pytest
+from helpers import (
+    BIT_EQUAL,
+    assert_close,
+    assert_same_bits,
+    check_kernel,
+    check_same_on_isas,
+    check_same_on_threads,
+    integers,
+    normals,
+)
+
+from minidrop import _kernels
+
+FORMS = ["NN", "NT", "TN"]
+ROWS, COLUMNS = 14, 32  # the largest tile of any instruction set
+K = [0, 1, 2, 7, 8, 31, 32, 191, 192, 193, 385]
+
+
+def operands(m, k, n, form, make=integers, **options):
+    a = make((k, m) if form == "TN" else (m, k), 1, **options)
+    b = make((n, k) if form == "NT" else (k, n), 2, **options)
+    return a, b
+
+
+def product(a, b, form):
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    return (a.T if form == "TN" else a) @ (b.T if form == "NT" else b)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_tile_edge(isa, form):
+    for m, n in itertools.product(range(1, 2 * ROWS + 2), range(1, 2 * COLUMNS + 2)):
+        a, b = operands(m, 9, n, form)
+        np.testing.assert_array_equal(_kernels.matmul(a, b, trans=form), product(a, b, form))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("k", K)
+def test_every_slice_of_k(isa, form, k):
+    edges = [(1, 1), (1, 100), (2, 65), (3, 33), (5, 7), (13, 31), (14, 32), (15, 33), (29, 65)]
+    for m, n in edges:
+        a, b = operands(m, k, n, form)
+        np.testing.assert_array_equal(_kernels.matmul(a, b, trans=form), product(a, b, form))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "m, k, n",
+    [
+        pytest.param(300, 300, 300, id="several_blocks"),
+        pytest.param(1000, 3, 2, id="tall"),
+        pytest.param(777, 200, 45, id="shared_panels"),
+        pytest.param(60, 195, 1100, id="blocks_across"),
+        pytest.param(600, 390, 530, id="copies_of_both"),
+        pytest.param(2, 3, 1000, id="wide"),
+        pytest.param(3, 2000, 5, id="deep"),
+        pytest.param(257, 1, 257, id="outer_product"),
+        pytest.param(1, 500, 700, id="one_row"),
+        pytest.param(700, 500, 1, id="one_column"),
+        pytest.param(64, 784, 10, id="last_layer"),
+    ],
+)
+def test_shapes(isa, form, m, k, n):
+    a, b = operands(m, k, n, form)
+    if isa != "reference":
+        np.testing.assert_array_equal(_kernels.matmul(a, b, trans=form), product(a, b, form))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("m, k, n", [(0, 4, 5), (4, 5, 0), (0, 0, 0), (3, 0, 2)])
+def test_empty(isa, form, m, k, n):
+    a, b = operands(m, k, n, form)
+    got = _kernels.matmul(a, b, trans=form)
+    np.testing.assert_array_equal(got, np.zeros((m, n), np.float32), strict=True)
+    bias = integers(n)
+    got = _kernels.matmul(a, b, bias, trans=form)
+    np.testing.assert_array_equal(got, np.broadcast_to(bias, (m, n)))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("relu", [False, True])
+def test_bias_and_relu(isa, form, relu):
+    for m, k, n in ((1, 5, 70), (3, 300, 40), (29, 8, 65), (300, 520, 33)):
+        if isa == "reference" and m == 300:
+            continue
+        a, b = operands(m, k, n, form)
+        bias = integers(n, 3)
+        expected = product(a, b, form) + bias
+        got = _kernels.matmul(a, b, bias, trans=form, relu=relu)
+        np.testing.assert_array_equal(got, np.maximum(expected, 0) if relu else expected)
+        got = _kernels.matmul(a, b, trans=form, relu=relu)
+        expected = product(a, b, form)
+        np.testing.assert_array_equal(got, np.maximum(expected, 0) if relu else expected)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("m, k, n", [(1, 300, 300), (3, 257, 70), (29, 40, 65), (130, 600, 90)])
+def test_random_bits_equal_the_chain(form, m, k, n):
+    a, b = operands(m, k, n, form, normals)
+    bias = normals(n, 3)
+    check_same_on_isas(
+        _kernels.matmul, a, b, bias, isas=[*BIT_EQUAL, "reference"], trans=form, relu=True
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_random_is_close(isa, form):
+    a, b = operands(40, 300, 50, form, normals)
+    check_kernel(isa, _kernels.matmul, a, b, trans=form, scale=10)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("m, k, n", [(300, 310, 320), (2000, 70, 5), (5, 70, 2000), (7, 3000, 9)])
+def test_same_bits_on_threads(form, m, k, n):
+    a, b = operands(m, k, n, form, normals)
+    check_same_on_threads(_kernels.matmul, a, b, trans=form)
+
+
+@pytest.mark.parametrize("form", ["NN", "NT"])
+def test_rows_do_not_depend_on_their_batch(form):
+    a, b = operands(65, 300, 40, form, normals)
+    whole = _kernels.matmul(a, b, trans=form)
+    for rows in (1, 2, 5, 14, 33):
+        assert_same_bits(_kernels.matmul(a[:rows], b, trans=form), whole[:rows])
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nan_and_infinity_reach_only_their_row_and_column(isa, form):
+    a, b = operands(20, 30, 40, form)
+    if form == "TN":
+        a[3, 7], row = np.nan, 7
+    else:
+        a[7, 3], row = np.nan, 7
+    got = _kernels.matmul(a, b, trans=form)
+    assert np.isnan(got[row]).all()
+    assert not np.isnan(np.delete(got, row, 0)).any()
+    got = _kernels.matmul(a, b, np.zeros(40, np.float32), trans=form, relu=True)
+    assert np.isnan(got[row]).all()
+
+
+def test_inputs_transposed_strided_read_only(isa):
+    a, b = integers((12, 20)), integers((20, 9), 1)
+    expected = a @ b
+    read_only = b.copy()
+    read_only.flags.writeable = False
+    np.testing.assert_array_equal(_kernels.matmul(np.asfortranarray(a), read_only), expected)
+    np.testing.assert_array_equal(_kernels.matmul(np.repeat(a, 2, 1)[:, ::2], b), expected)
+    shifted = np.empty(a.nbytes + 1, np.uint8)[1:].view(np.float32).reshape(a.shape)
+    shifted[...] = a  # not even aligned to a float
+    np.testing.assert_array_equal(_kernels.matmul(shifted, b), expected)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_float64(isa, form):
+    for m, k, n in ((1, 3, 5), (17, 300, 9), (40, 20, 30)):
+        a, b = operands(m, k, n, form, normals, dtype=np.float64)
+        bias = normals(n, 3, np.float64)
+        got = _kernels.matmul(a, b, bias, trans=form)
+        assert_close(got, product(a, b, form) + bias, 10)
+
+
+def test_bad_input_is_named():
+    a, b = integers((2, 3)), integers((4, 5))
+    with pytest.raises(ValueError, match=r"inner sizes differ: a \(2, 3\), b \(4, 5\), NN"):
+        _kernels.matmul(a, b)
+    with pytest.raises(ValueError, match="trans must be NN, NT or TN, got 'TT'"):
+        _kernels.matmul(a, b, trans="TT")
+    with pytest.raises(ValueError, match=r"bias must have shape \(5,\), got \(4,\)"):
+        _kernels.matmul(integers((2, 4)), b, integers(4))
+    with pytest.raises(ValueError, match=r"a must have 2 dimensions, got shape \(3,\)"):
+        _kernels.matmul(integers(3), b)
+    with pytest.raises(TypeError, match="b is float64 but a is float32"):
+        _kernels.matmul(integers((2, 4)), b.astype(np.float64))

@@ -1,0 +1,331 @@
+"""Tapes of masks, held masks, and slices of a batch."""
+
+import json
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from helpers import assert_same_bits, normals
+
+import minidrop as md
+from minidrop import nn, train
+
+
+def net(p=0.5):
+    md.manual_seed(3)
+    return nn.Sequential(
+        nn.Linear(6, 8), nn.ReLU(), nn.Dropout(p), nn.Linear(8, 8), nn.Dropout(0.25),
+        nn.Linear(8, 3),
+    )  # fmt: skip
+
+
+def calls(model):
+    return [extra["call"] for extra in model.extra_state().values()]
+
+
+def run(model, x):
+    """The output of a training forward and the gradients of all parameters."""
+    model.zero_grad()
+    out = model(x)
+    (out * out).sum().backward()
+    return [out.numpy()] + [p.grad for p in model.parameters()]
+
+
+X = normals((10, 6), seed=1)
+
+
+# ---- sample_offset ----
+
+
+@pytest.mark.parametrize("cuts", [(0, 5, 10), (0, 1, 2, 10), (0, 3, 3, 9, 10)])
+def test_slices_draw_the_masks_of_the_whole_batch(isa, cuts):
+    whole = net()(X).numpy()
+    model, parts = net(), []
+    with md.hold_masks():
+        for k, end in zip(cuts, cuts[1:], strict=False):
+            with md.sample_offset(k):
+                parts.append(model(X[k:end]).numpy())
+    assert_same_bits(np.concatenate(parts), whole)
+    assert calls(model) == [1, 1]
+
+
+def test_slices_add_up_to_the_gradients_of_the_batch():
+    expected, model = run(net(), X)[1:], net()
+    with md.hold_masks():
+        for k in (0, 4):
+            with md.sample_offset(k):
+                out = model(X[k : k + 4] if k == 0 else X[k:])
+            (out * out).sum().backward()
+    for parameter, gradient in zip(model.parameters(), expected, strict=True):
+        np.testing.assert_allclose(parameter.grad, gradient, rtol=1e-4, atol=1e-5)
+
+
+def test_sample_offset_ends_and_nests():
+    layer, x = nn.Dropout(0.5, seed=1), np.ones((4, 3), np.float32)
+
+    def drawn():
+        with md.hold_masks():
+            out = layer(x).numpy()
+        layer.call = 0
+        return out
+
+    first = drawn()
+    offset = md.sample_offset(2)
+    with offset:
+        second = drawn()
+        with md.sample_offset(0), offset:
+            assert_same_bits(drawn(), second)
+        assert_same_bits(drawn(), second)
+    assert_same_bits(drawn(), first)
+    assert_same_bits(second[:2], first[2:])
+    with pytest.raises(ZeroDivisionError), md.sample_offset(3):
+        raise ZeroDivisionError
+    assert_same_bits(drawn(), first)
+
+
+@pytest.mark.parametrize("k, error", [(-1, ValueError), (1.5, TypeError), ("2", TypeError),
+                                      (True, TypeError), (2**64, ValueError)])
+def test_bad_sample_offset(k, error):
+    with pytest.raises(error, match="k must be"):
+        md.sample_offset(k)
+
+
+def test_offset_beyond_the_end_of_a_stream():
+    layer = nn.Dropout(0.5, seed=1)
+    with pytest.raises(ValueError, match="offset must be"), md.sample_offset(2**60):
+        layer(X)
+    assert layer.call == 0
+
+
+# ---- record and replay ----
+
+
+def test_replay_draws_what_was_recorded(isa):
+    model = net()
+    model(X)
+    with md.record_masks() as tape:
+        recorded = run(model, X)
+    assert len(tape) == 2 and calls(model) == [2, 2]
+    run(model, X)
+    with md.replay_masks(tape):
+        again = run(model, X)
+    assert calls(model) == [3, 3], "a replay does not count"
+    for a, b in zip(again, recorded, strict=True):
+        assert_same_bits(a, b)
+    assert not np.array_equal(run(model, X)[0], recorded[0])
+
+
+def test_recording_changes_nothing():
+    expected = run(net(), X)
+    with md.record_masks():
+        for a, b in zip(run(net(), X), expected, strict=True):
+            assert_same_bits(a, b)
+
+
+def test_siamese_branches():
+    layer, y = net()[:3], normals((10, 6), seed=2)
+    layer[0].bias.data[...] = 100  # no zeros but the dropped
+    with md.record_masks() as tape:
+        a = layer(X).numpy()
+    with md.replay_masks(tape):
+        b = layer(y).numpy()
+    assert_same_bits(a == 0, b == 0)
+    assert 0.3 < (a == 0).mean() < 0.7 and not np.array_equal(a, b)
+
+
+def test_replay_in_another_model_of_the_same_layers():
+    md.manual_seed(77)
+    with md.record_masks() as tape:
+        expected = net()(X).numpy()
+    other = net()
+    for layer in (other[2], other[4]):
+        layer.seed, layer.call = 1234, 50
+    with md.replay_masks(tape):
+        assert_same_bits(other(X).numpy(), expected)
+    assert [(m.seed, m.call) for m in (other[2], other[4])] == [(1234, 50)] * 2
+
+
+def test_replay_of_a_slice_remembers_where_it_began():
+    model = net()
+    with md.record_masks() as tape, md.sample_offset(4):
+        expected = model(X).numpy()
+    with md.replay_masks(tape):
+        assert_same_bits(model(X).numpy(), expected)
+
+
+def test_record_within_hold():
+    model = net()
+    with md.hold_masks(), md.record_masks() as tape:
+        first, second = model(X).numpy(), model(X).numpy()
+    assert_same_bits(first, second)
+    assert tape[:2] == tape[2:] and calls(model) == [1, 1]
+    with md.replay_masks(tape):
+        assert_same_bits(model(X).numpy(), first)
+        model(X)
+
+
+def test_eval_and_predict_mc_are_not_on_the_tape():
+    model = net()
+    with md.record_masks() as tape:
+        model.eval()(X)
+        train.predict_mc(model, X, 3)
+    assert len(tape) == 0 and calls(model) == [0, 0]
+
+
+def test_p_0_is_on_the_tape():
+    with md.record_masks() as tape:
+        net(p=0)(X)
+    assert [draw.p for draw in tape] == [0.0, 0.25]
+
+
+def test_a_failed_forward_is_not_on_the_tape_and_uses_none():
+    model = net()
+    with md.record_masks() as tape:
+        with pytest.raises((TypeError, ValueError)):
+            model[2](np.zeros(3, np.int64))
+        model[2](X)
+    assert len(tape) == 1
+    with md.replay_masks(tape) as replay:
+        with pytest.raises(ValueError):
+            model[2](X[:5])
+        assert replay.position == 0
+        model[2](X)
+
+
+def test_tape_of_a_model_knows_its_paths():
+    model = nn.Sequential(net(), nn.Dropout(0.1))
+    with md.record_masks(model) as tape:
+        model(X)
+    assert [draw.path for draw in tape] == ["0.2", "0.4", "1"]
+    assert [draw.shape for draw in tape] == [(10, 8), (10, 8), (10, 3)]
+
+
+def test_dropout_within_dropout():
+    """The outer layer is on the tape before the inner, whose masks it needs for its output."""
+    inner = nn.Sequential(nn.Linear(6, 8), nn.Dropout(0.5))
+    model = nn.Sequential(nn.WeightDrop(inner, "0.weight", 0.3), nn.Dropout(0.2))
+    with md.record_masks(model) as tape:
+        expected = model(X).numpy()
+    assert [draw.path for draw in tape] == ["0", "0.module.1", "1"]
+    with md.replay_masks(tape):
+        assert_same_bits(model(X).numpy(), expected)
+    with md.record_masks() as failed, pytest.raises(ValueError):
+        model(X[:, :2])
+    assert len(failed) == 0
+
+
+# ---- a tape that does not fit ----
+
+
+def replay_wrong(change, told, x=X):
+    with md.record_masks() as tape:
+        net()(X)
+    model = net()
+    change(model)
+    before = calls(model)
+    with pytest.raises(ValueError, match=told):
+        with md.replay_masks(tape, model):
+            model(x)
+    assert calls(model) == before
+    assert model(x).shape == (len(x), 3)  # and all is as ever
+
+
+def test_replay_with_another_p():
+    replay_wrong(lambda m: setattr(m[4], "p", 0.5),
+                 r"draw 1 of the tape is that of .*p=0\.25 .*, but 4 Dropout.* with p=0\.5")
+
+
+def test_replay_with_another_layer():
+    class Other(nn.Dropout):
+        pass
+
+    replay_wrong(lambda m: m.__setitem__(2, Other(0.5)), "draw 0 .*Dropout.*, but 2 Other")
+
+
+def test_replay_with_another_batch():
+    replay_wrong(lambda m: None, r"shape \(10, 8\), but 2 Dropout.*shape \(4, 8\)", x=X[:4])
+
+
+def test_replay_with_one_more_layer():
+    replay_wrong(lambda m: m.append(nn.Dropout(0.5)), "the tape ends after 2 draws, but 6 Dropout")
+
+
+def test_replay_with_one_layer_less():
+    replay_wrong(lambda m: m.__delitem__(4), "has 2 draws, only 1 .*p=0.25")
+
+
+def test_an_error_inside_is_not_hidden():
+    with md.record_masks() as tape:
+        net()(X)
+    with pytest.raises(ZeroDivisionError), md.replay_masks(tape):
+        raise ZeroDivisionError
+    with pytest.raises(TypeError, match="tape must be a Tape, got list"):
+        md.replay_masks([])
+
+
+# ---- files ----
+
+
+def test_save_and_load(tmp_path):
+    model = nn.Sequential(nn.Dropout(float(Fraction(1, 3)), seed=2**64 - 1))
+    with md.record_masks(model) as tape:
+        expected = model(X).numpy()
+    tape.save(tmp_path / "tape.json")
+    loaded = md.Tape.load(tmp_path / "tape.json")
+    assert loaded == tape and loaded[0].seed == 2**64 - 1 and repr(loaded) == "Tape(1 draws)"
+    with md.replay_masks(loaded):
+        assert_same_bits(model(X).numpy(), expected)
+    assert (tmp_path / "tape.json").stat().st_size < 400
+
+
+def test_files_that_are_no_tapes(tmp_path):
+    path = tmp_path / "tape.json"
+    with pytest.raises(FileNotFoundError):
+        md.Tape.load(path)
+    with md.record_masks() as tape:
+        net()(X)
+    tape.save(path)
+    good = json.loads(path.read_text())
+    wrong = [b"", b"\xff\xfe", b"[]", b"{}", b"[" * 100_000, b'{"format": "other", "draws": []}']
+    for change in ({"p": "half"}, {"seed": -1}, {"call": 1.5}, {"shape": [-2]}, {"shape": 3},
+                   {"path": None}, {"more": 1}):
+        draws = [{**good["draws"][0], **change}]
+        wrong.append(json.dumps({**good, "draws": draws}).encode())
+    wrong.append(json.dumps({**good, "draws": [3]}).encode())
+    for data in wrong:
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=r"tape\.json: not a tape"):
+            md.Tape.load(path)
+
+
+# ---- hold ----
+
+
+def test_hold_over_steps():
+    model = net()
+    model(X)
+    with md.hold_masks():
+        held = [run(model, X) for _ in range(3)]
+    for a in held[1:]:
+        for b, c in zip(a, held[0], strict=True):
+            assert_same_bits(b, c)
+    assert calls(model) == [2, 2]
+    twin = net()
+    twin(X)
+    assert_same_bits(twin(X).numpy(), held[0][0])
+    assert_same_bits(twin(X).numpy(), model(X).numpy())
+
+
+def test_hold_counts_only_what_was_used():
+    model = net()
+    with md.hold_masks():
+        model[:3](X)
+        model.eval()(X)
+    assert calls(model) == [1, 0]
+    model.train()
+    with pytest.raises(ZeroDivisionError), md.hold_masks():
+        model(X)
+        raise ZeroDivisionError
+    assert calls(model) == [2, 1]
+    model(X)
+    assert calls(model) == [3, 2]
