@@ -4,6 +4,9 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 /* A block is a header of one alignment unit, then the bytes. */
 typedef struct block {
@@ -12,7 +15,7 @@ typedef struct block {
     unsigned class_;
 } block;
 
-enum { STEPS = 4, CLASSES = 64 * STEPS, SMALLEST = 256 };
+enum { STEPS = 4, CLASSES = 64 * STEPS, SMALLEST = 256, HUGE_PAGE = 1 << 21 };
 
 _Static_assert(sizeof(block) <= MD_ALIGN, "the header fits its unit");
 
@@ -34,6 +37,20 @@ static unsigned class_of(size_t bytes, size_t *rounded)
     return octave * STEPS + (unsigned)extra;
 }
 
+/* A block from the system. A large one asks for huge pages: its strides then meet one entry of the
+   TLB where they met hundreds. What is over after whole ones stays on small pages. */
+static void *from_system(size_t bytes)
+{
+#if defined(MADV_HUGEPAGE)
+    if (bytes >= 2 * (size_t)HUGE_PAGE) {
+        void *p = aligned_alloc(HUGE_PAGE, (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
+        if (p) madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* a wish: may be denied */
+        return p;
+    }
+#endif
+    return aligned_alloc(MD_ALIGN, bytes);
+}
+
 void *md_alloc(size_t bytes)
 {
     if (bytes > SIZE_MAX / 8) return NULL;
@@ -47,7 +64,7 @@ void *md_alloc(size_t bytes)
     unlock();
     if (b) return (char *)b + MD_ALIGN;
 
-    b = aligned_alloc(MD_ALIGN, rounded + MD_ALIGN);
+    b = from_system(rounded + MD_ALIGN);
     if (!b) return NULL;
     b->bytes = rounded;
     b->class_ = class_;

@@ -74,6 +74,7 @@ static void dw_image(real *dw, const real *x, const real *dz, const md_conv *g, 
 {
     const ptrdiff_t in = group_in(g), out = group_out(g), joined = joined_taps(g);
     const ptrdiff_t lines = larger(1, smaller(SWEEP, SWEEP / g->ow)), x_row = x_frame(g).row;
+    const ptrdiff_t width = tile_vectors(joined * in) * W;  /* of few rows, as in a first layer */
     md_run runs[SWEEP];
     md_tile t = {.runs = runs, .k = g->ow, .a_row = 1, .a_step = g->stride_w * g->cin,
                  .b_step = g->cout, .c_row = g->cout, .resume = resume};
@@ -82,10 +83,10 @@ static void dw_image(real *dw, const real *x, const real *dz, const md_conv *g, 
         for (ptrdiff_t r = 0; r < t.nruns; r++)
             runs[r] = (md_run){(y + r) * g->stride_h * x_row, (y + r) * g->ow * g->cout};
         for (ptrdiff_t group = 0; group < g->groups; group++)
-            for (ptrdiff_t j = 0; j < out; j += NR)
+            for (ptrdiff_t j = 0; j < out; j += width)
                 for (ptrdiff_t ky = 0; ky < g->kh; ky++)
                     for (ptrdiff_t kx = 0; kx < g->kw; kx += joined) {
-                        t.cols = smaller(NR, out - j);
+                        t.cols = smaller(width, out - j);
                         t.b = dz + group * out + j;
                         t.a = x + ky * g->dil_h * x_row + kx * g->dil_w * g->cin + group * in;
                         t.c = dw + (ky * g->kw + kx) * in * g->cout + group * out + j;
@@ -98,9 +99,9 @@ static void dw_image(real *dw, const real *x, const real *dz, const md_conv *g, 
 static void db_image(real *db, const real *dz, const md_conv *g, int resume)
 {
     FOR_VECTORS(j, m, g->cout) {
-        vf sum = resume ? load_part(db + j, m) : zero();
-        for (ptrdiff_t i = 0; i < g->oh * g->ow; i++) sum += load_part(dz + i * g->cout + j, m);
-        store_part(db + j, sum, m);
+        vf sum = resume ? load_some(db + j, m) : zero();
+        for (ptrdiff_t i = 0; i < g->oh * g->ow; i++) sum += load_some(dz + i * g->cout + j, m);
+        store_some(db + j, sum, m);
     }
 }
 
@@ -125,8 +126,8 @@ static const real *dz_image(real *room, const image_gradients *image, const md_c
                        g->ow / g->pool, g->cout, g->oh, g->ow, g->pool);
     else if (image->y)
         FOR_VECTORS(i, m, n)
-            store_part(room + i, keep(lt(zero(), load_part(image->y + i, m)),
-                                      load_part(image->dy + i, m) * set1(drop_scale(g))), m);
+            store_some(room + i, keep(lt(zero(), load_some(image->y + i, m)),
+                                      load_some(image->dy + i, m) * set1(drop_scale(g))), m);
     else return image->dy;
     return room;
 }
@@ -183,8 +184,8 @@ static void sum_slots(real *out, const backward_work *w, ptrdiff_t from, ptrdiff
     FOR_VECTORS(i, m, n) {
         vf sum = zero();
         for (ptrdiff_t s = 0; s < slots; s++)
-            sum += load_part(w->room.slots + s * size + from + i, m);
-        store_part(out + i, sum, m);
+            sum += load_some(w->room.slots + s * size + from + i, m);
+        store_some(out + i, sum, m);
     }
 }
 

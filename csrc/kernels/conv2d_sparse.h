@@ -12,7 +12,7 @@
                |  . [ ][ ][ ] .  |       its rows, every tap across, one vector of channels
                |  .  .  .  .  .  |
 
-   An image goes by in bands of window rows, so that x and the lists stay in L1.
+   An image goes by in bands of window rows, so that what a list meets of x stays in L1.
 
    Each element of dx and dw is the chain that the dense kernels make, without the terms that are
    zero times something: the same bits, unless that something is an infinity or NaN. */
@@ -23,7 +23,7 @@
 #include "gather.h"
 #include "places.h"
 
-enum { BAND_REALS = 6144 };  /* of x, about: half of a small L1 */
+enum { BAND_REALS = 10240 };  /* of x, about: of these one vector of channels at a time is in L1 */
 
 /* Worth it where a pixel has several taps and half a vector of channels, and indices fit. */
 INLINE int is_sparse(const md_conv *g)
@@ -90,7 +90,7 @@ typedef struct {
     ireal *start;            /* by pixel, in reading order: where its entries begin */
     ireal *channel;
     real *value;
-    ireal *count;            /* by channel: how many */
+    ireal *first, *last;     /* by channel: its first entry, and one behind its last */
     ireal *pixel;            /* [channel][windows]: where in x, from the band's first row on */
     real *pixel_value;
 } band;
@@ -109,7 +109,7 @@ INLINE ptrdiff_t band_entries(const md_conv *g)
 INLINE ptrdiff_t band_reals(const md_conv *g)
 {
     const ptrdiff_t pixels = band_height(g) * g->pool * g->ow;
-    return 4 * band_entries(g) + round_up(g->cout, 16) + round_up(pixels + 1, 16);
+    return 4 * band_entries(g) + 2 * round_up(g->cout, 16) + round_up(pixels + 1, 16);
 }
 
 static band band_in(real *room, const md_conv *g)
@@ -121,7 +121,8 @@ static band band_in(real *room, const md_conv *g)
     b.pixel_value = room, room += entries;
     b.channel = (ireal *)room, room += entries;
     b.pixel = (ireal *)room, room += entries;
-    b.count = (ireal *)room, room += round_up(g->cout, 16);
+    b.first = (ireal *)room, room += round_up(g->cout, 16);
+    b.last = (ireal *)room, room += round_up(g->cout, 16);
     b.start = (ireal *)room;
     return b;
 }
@@ -167,11 +168,12 @@ static void list_by_pixel(band *b, real *db, const image_gradients *image, const
 static void list_by_channel(band *b, ptrdiff_t channels)
 {
     const ireal *start = b->start;
-    memset(b->count, 0, (size_t)channels * sizeof(ireal));
+    for (ptrdiff_t co = 0; co < channels; co++)
+        b->first[co] = b->last[co] = (ireal)(co * b->windows);
     for (ptrdiff_t y = 0; y < b->rows; y++)
         for (ptrdiff_t x = 0; x < b->cols; x++, start++)
             for (ireal e = start[0]; e < start[1]; e++) {
-                const ptrdiff_t co = b->channel[e], to = co * b->windows + b->count[co]++;
+                const ptrdiff_t to = b->last[b->channel[e]]++;
                 b->pixel[to] = (ireal)(y * b->step_y + x * b->step_x);
                 b->pixel_value[to] = b->value[e];
             }
@@ -185,24 +187,21 @@ static void sparse_dx(real *dx, const real *turned, const band *b, const md_conv
 {
     const ptrdiff_t row = g->dil_h * x_frame(g).row, tap = g->dil_w * g->cin;
     const chunking s = chunks_of(g);
-    md_gather t = {.c_row = row, .c_tap = tap, .step = s.step};
+    md_gather t = {.c_row = row, .c_tap = tap, .c_next = b->step_x, .step = s.step,
+                   .index = b->channel, .value = b->value, .tiles = b->cols};
     for (ptrdiff_t ci = 0; ci < g->cin; ci += W, turned += s.down * s.at) {
-        const ireal *start = b->start;
         t.lanes = smaller(W, g->cin - ci);
-        for (ptrdiff_t y = 0; y < b->rows; y++)
-            for (ptrdiff_t x = 0; x < b->cols; x++, start++) {
-                if (start[0] == start[1]) continue;
-                t.c = dx + y * b->step_y + x * b->step_x + ci;
-                t.source = turned;
-                t.index = b->channel + start[0];
-                t.value = b->value + start[0];
-                t.count = start[1] - start[0];
-                for (ptrdiff_t ky = 0; ky < g->kh; ky += s.rows) {
-                    gathers[smaller(s.rows, g->kh - ky)][g->kw][1][t.lanes < W](&t);
-                    t.c += s.rows * row;
-                    t.source += s.at;
-                }
+        for (ptrdiff_t y = 0; y < b->rows; y++) {
+            t.c = dx + y * b->step_y + ci;
+            t.source = turned;
+            t.first = b->start + y * b->cols;
+            t.last = t.first + 1;
+            for (ptrdiff_t ky = 0; ky < g->kh; ky += s.rows) {
+                gathers[smaller(s.rows, g->kh - ky)][g->kw][1][t.lanes < W](&t);
+                t.c += s.rows * row;
+                t.source += s.at;
             }
+        }
     }
 }
 
@@ -211,19 +210,15 @@ static void sparse_dw(real *dw, const real *x, const band *b, const md_conv *g)
 {
     const ptrdiff_t row = g->dil_h * x_frame(g).row, tap = g->dil_w * g->cin;
     const chunking s = chunks_of(g);
-    md_gather t = {.c_row = g->kw * W, .c_tap = W, .source_row = row, .source_tap = tap, .step = 1};
+    md_gather t = {.c_row = g->kw * W, .c_tap = W, .c_next = s.step, .source_row = row,
+                   .source_tap = tap, .step = 1, .index = b->pixel, .value = b->pixel_value,
+                   .first = b->first, .last = b->last, .tiles = g->cout};
     for (ptrdiff_t ci = 0; ci < g->cin; ci += W)
         for (ptrdiff_t ky = 0; ky < g->kh; ky += s.rows, dw += s.at) {
+            t.c = dw;
             t.source = x + ky * row + ci;
             t.lanes = smaller(W, g->cin - ci);
-            gather_tile *gather = gathers[smaller(s.rows, g->kh - ky)][g->kw][0][t.lanes < W];
-            for (ptrdiff_t co = 0; co < g->cout; co++) {
-                t.c = dw + co * s.step;
-                t.index = b->pixel + co * b->windows;
-                t.value = b->pixel_value + co * b->windows;
-                t.count = b->count[co];
-                if (t.count) gather(&t);
-            }
+            gathers[smaller(s.rows, g->kh - ky)][g->kw][0][t.lanes < W](&t);
         }
 }
 

@@ -20,12 +20,13 @@ enum { GATHER_ROWS = 5, GATHER_TAPS = 8 };  /* at most */
 
 typedef struct {
     real *c;
-    ptrdiff_t c_row, c_tap;
+    ptrdiff_t c_row, c_tap, c_next;   /* between rows and taps of a tile; between tiles */
     const real *source;
     ptrdiff_t source_row, source_tap, step;
     const ireal *index;
     const real *value;
-    ptrdiff_t count, lanes;           /* count: 1 or more; lanes of a vector that exist */
+    const ireal *first, *last;        /* of each tile's entries in the list; one behind the last */
+    ptrdiff_t tiles, lanes;           /* how many tiles; lanes of a vector that exist */
 } md_gather;
 
 /* rows, taps, packed and whole are constants where this is inlined, so that acc lives in registers.
@@ -37,32 +38,36 @@ INLINE void gather_body(const md_gather *g, const int rows, const int taps, cons
     const ptrdiff_t c_row = g->c_row, c_tap = g->c_tap, lanes = g->lanes, step = g->step;
     const ptrdiff_t source_row = packed ? taps * W : g->source_row;
     const ptrdiff_t source_tap = packed ? W : g->source_tap;
-    const ireal *index = g->index;
-    const real *value = g->value, *const end = value + g->count;
-    vf acc[GATHER_ROWS][GATHER_TAPS];
-    for (int r = 0; r < rows; r++)
-        for (int t = 0; t < taps; t++) {
-            const real *c = g->c + r * c_row + t * c_tap;
-            acc[r][t] = whole ? load(c) : load_part(c, lanes);
-        }
-    do {
-        const vf v = set1(*value++);
-        const real *source = g->source + *index++ * step;
-        for (int r = 0; r < rows; r++) {
+    real *to = g->c;
+    for (ptrdiff_t tile = 0; tile < g->tiles; tile++, to += g->c_next) {
+        const ireal *index = g->index + g->first[tile];
+        const real *value = g->value + g->first[tile], *const end = g->value + g->last[tile];
+        vf acc[GATHER_ROWS][GATHER_TAPS];
+        if (value == end) continue;
+        for (int r = 0; r < rows; r++)
             for (int t = 0; t < taps; t++) {
-                const real *s = source + t * source_tap;
-                acc[r][t] = fma_(v, whole || packed ? load(s) : load_part(s, lanes), acc[r][t]);
+                const real *c = to + r * c_row + t * c_tap;
+                acc[r][t] = whole ? load(c) : load_part(c, lanes);
             }
-            source += source_row;
-            if (!packed) HIDE(source);
-        }
-    } while (value < end);
-    for (int r = 0; r < rows; r++)
-        for (int t = 0; t < taps; t++) {
-            real *c = g->c + r * c_row + t * c_tap;
-            if (whole) store(c, acc[r][t]);
-            else store_part(c, acc[r][t], lanes);
-        }
+        do {
+            const vf v = set1(*value++);
+            const real *source = g->source + *index++ * step;
+            for (int r = 0; r < rows; r++) {
+                for (int t = 0; t < taps; t++) {
+                    const real *s = source + t * source_tap;
+                    acc[r][t] = fma_(v, whole || packed ? load(s) : load_part(s, lanes), acc[r][t]);
+                }
+                source += source_row;
+                if (!packed) HIDE(source);
+            }
+        } while (value < end);
+        for (int r = 0; r < rows; r++)
+            for (int t = 0; t < taps; t++) {
+                real *c = to + r * c_row + t * c_tap;
+                if (whole) store(c, acc[r][t]);
+                else store_part(c, acc[r][t], lanes);
+            }
+    }
 }
 
 #define MD_GATHER_TILES(X) \

@@ -22,7 +22,7 @@
 #include "micro.h"
 #include "pack.h"
 
-enum { KC = 192, MC = 256, NC = 512, FAR_REALS = 1 << 18 };
+enum { KC = NR > 16 ? 192 : 256, MC = 256, NC = 512, FAR_REALS = 1 << 18 };
 enum { A_SCRATCH = KC * (MC + 2 * MR) + W, B_SCRATCH = KC * (NC + NR) };
 enum { C_SCRATCH = MC * (NC + NR), SCRATCH = A_SCRATCH + B_SCRATCH + C_SCRATCH };
 
@@ -59,7 +59,7 @@ static void matmul_blocks(matmul_work *w)
     w->copies_b = w->form == MD_NT || (w->m > 4 * MR && (w->n > 4 * NR || w->form == MD_NN));
     w->shares_b = w->copies_b && w->blocks_down > 2;
     w->slice_of_b = !w->shares_b && w->form != MD_NT && w->k * w->n > FAR_REALS;
-    w->copies_a = smaller(w->n, w->nc) >= (w->form == MD_TN ? 2 : 16) * NR && w->mc > MR;
+    w->copies_a = smaller(w->n, w->nc) >= (w->form == MD_TN ? 2 * NR : 512) && w->mc > MR;
 }
 
 INLINE ptrdiff_t slice_at(const matmul_work *w, ptrdiff_t s) { return s * w->k / w->slices; }
@@ -123,8 +123,12 @@ static void copy_a(real *copy, const matmul_work *w, ptrdiff_t i0, ptrdiff_t row
     if (w->form == MD_TN)
         for (ptrdiff_t p = 0; p < k; p++) {
             const real *a = w->a + (k0 + p) * w->m + i0;
-            for (ptrdiff_t tile = 0; tile < cut.count; a += tile_height(&cut, tile++))
-                copy_row(copy + (tile * k + p) * MR, a, tile_height(&cut, tile));
+            for (ptrdiff_t tile = 0; tile < cut.count; a += tile_height(&cut, tile++)) {
+                real *to = copy + (tile * k + p) * MR;
+                /* what a whole vector reads and writes too far belongs to the next p */
+                if (MR <= W && p < k - 1) store(to, load(a));
+                else copy_row(to, a, tile_height(&cut, tile));
+            }
         }
     else {
         const real *a = w->a + i0 * w->k + k0;

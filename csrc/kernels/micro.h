@@ -32,6 +32,7 @@ typedef struct {
     real *c;
     ptrdiff_t c_row;
     ptrdiff_t cols;                   /* columns of C that exist: the last vector may be partial */
+    ptrdiff_t count;                  /* tiles below each other */
     int resume;                       /* go on with the chain whose value stands in `from` */
     const real *from;                 /* NULL: in c; else with rows from_row apart */
     ptrdiff_t from_row;
@@ -63,50 +64,58 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
     const ptrdiff_t a_row = packed ? 1 : t->a_row;
     ptrdiff_t a_row3 = 3 * a_row;
     if (!packed) HIDE(a_row3);
-    const real *from = t->from ? t->from : t->c;
+    const ptrdiff_t a_tile = t->a_tile ? t->a_tile : rows * t->a_row;
     const ptrdiff_t from_row = t->from ? t->from_row : c_row;
+    const real *a_here = t->a, *from = t->from ? t->from : t->c;
+    real *c = t->c;
     vf acc[MOST_ROWS][MOST_VECTORS];
 
-    if (t->resume)
-        EACH(i, rows)
-            EACH(j, nv) acc[i][j] = load_column(from + i * from_row, j, last, part);
-    else
-        EACH(i, rows)
-            EACH(j, nv) acc[i][j] = zero();
+    for (ptrdiff_t tile = t->count; tile > 0; tile--) {
+        if (t->resume)
+            EACH(i, rows)
+                EACH(j, nv) acc[i][j] = load_column(from + i * from_row, j, last, part);
+        else
+            EACH(i, rows)
+                EACH(j, nv) acc[i][j] = zero();
 
-    for (ptrdiff_t r = 0; r < t->nruns; r++) {
-        const real *b = t->b + t->runs[r].b;
-        const real *a[3] = {t->a + t->runs[r].a};
-        a[1] = a[0] + 5 * a_row, a[2] = a[0] + 10 * a_row;
-        if (!packed && rows > 5) HIDE(a[1]);
-        if (!packed && rows > 10) HIDE(a[2]);
-        for (ptrdiff_t k = t->k; k > 0; k--) {
-            vf row[MOST_VECTORS];
-            if (nv > NV) /* so few rows of c that b comes at the pace of memory: ask in time */
-                EACH(j, nv) __builtin_prefetch(b + AHEAD * b_step + j * W);
-            EACH(j, nv) row[j] = load_column(b, j, last, part);
-            EACH(i, rows) {
-                const vf x = set1(packed ? a[0][i] : a[i / 5][i % 5 == 3 ? a_row3 : i % 5 * a_row]);
-                EACH(j, nv) acc[i][j] = fma_(x, row[j], acc[i][j]);
+        for (ptrdiff_t r = 0; r < t->nruns; r++) {
+            const real *b = t->b + t->runs[r].b;
+            const real *a[3] = {a_here + t->runs[r].a};
+            a[1] = a[0] + 5 * a_row, a[2] = a[0] + 10 * a_row;
+            if (!packed && rows > 5) HIDE(a[1]);
+            if (!packed && rows > 10) HIDE(a[2]);
+            _Pragma("GCC unroll 4") for (ptrdiff_t k = t->k; k > 0; k--) {
+                vf row[MOST_VECTORS];
+                if (nv > NV) /* so few rows of c that b comes at the pace of memory: ask in time */
+                    EACH(j, nv) __builtin_prefetch(b + AHEAD * b_step + j * W);
+                EACH(j, nv) row[j] = load_column(b, j, last, part);
+                EACH(i, rows) {
+                    const ptrdiff_t at = i % 5 == 3 ? a_row3 : i % 5 * a_row;
+                    const vf x = set1(packed ? a[0][i] : a[i / 5][at]);
+                    EACH(j, nv) acc[i][j] = fma_(x, row[j], acc[i][j]);
+                }
+                a[0] += a_step, a[1] += a_step, a[2] += a_step;
+                b += b_step;
             }
-            a[0] += a_step, a[1] += a_step, a[2] += a_step;
-            b += b_step;
         }
-    }
 
-    if (t->bias)
-        EACH(j, nv) {
-            const vf bias = load_column(t->bias, j, last, part);
-            EACH(i, rows) acc[i][j] += bias;
-        }
-    if (t->relu)
+        if (t->bias)
+            EACH(j, nv) {
+                const vf bias = load_column(t->bias, j, last, part);
+                EACH(i, rows) acc[i][j] += bias;
+            }
+        if (t->relu)
+            EACH(i, rows)
+                EACH(j, nv) acc[i][j] = max_(zero(), acc[i][j]);
+
         EACH(i, rows)
-            EACH(j, nv) acc[i][j] = max_(zero(), acc[i][j]);
-
-    EACH(i, rows)
-        EACH(j, nv)
-            if (j < last) store(t->c + i * c_row + j * W, acc[i][j]);
-            else store_part(t->c + i * c_row + j * W, acc[i][j], part);
+            EACH(j, nv)
+                if (j < last) store(c + i * c_row + j * W, acc[i][j]);
+                else store_part(c + i * c_row + j * W, acc[i][j], part);
+        a_here += a_tile;
+        from += rows * from_row;
+        c += rows * c_row;
+    }
 }
 
 #define MD_TILE(rows, nv) \
@@ -145,8 +154,9 @@ static void (*const tiles[MOST_ROWS + 1][MOST_VECTORS + 1][2][2])(const md_tile 
 /* Vectors across the tiles for `rows` rows of C. */
 INLINE int tile_vectors(ptrdiff_t rows) { return rows == 1 ? 8 : rows <= 3 ? 4 : NV; }
 
-/* One row of tiles: `rows` (at most MR) rows of C, and all of t->cols columns. t is put back. */
-static void tile_row(md_tile *t, ptrdiff_t rows)
+/* t->count rows of tiles, each of `rows` (at most MR) rows of C, and all of t->cols columns. t is
+   put back. */
+static void tile_rows(md_tile *t, ptrdiff_t rows)
 {
     const ptrdiff_t cols = t->cols;
     const int packed = t->a_row == 1;
@@ -186,18 +196,16 @@ INLINE ptrdiff_t tile_height(const tiling *cut, ptrdiff_t tile)
 static void tile_column(md_tile *t, ptrdiff_t n)
 {
     const tiling cut = tiling_of(n);
-    const real *const a = t->a, *const from = t->from;
-    real *const c = t->c;
-    for (ptrdiff_t tile = 0; tile < cut.count; tile++) {
-        const ptrdiff_t rows = tile_height(&cut, tile);
-        tile_row(t, rows);
-        t->a += t->a_tile ? t->a_tile : rows * t->a_row;
-        t->c += rows * t->c_row;
-        if (from) t->from += rows * t->from_row;
-    }
-    t->a = a;
-    t->c = c;
-    t->from = from;
+    const md_tile first = *t;
+    t->count = cut.taller;
+    if (t->count) tile_rows(t, cut.least + 1);
+    const ptrdiff_t above = cut.taller * (cut.least + 1);
+    t->a += t->a_tile ? cut.taller * t->a_tile : above * t->a_row;
+    t->c += above * t->c_row;
+    if (t->from) t->from += above * t->from_row;
+    t->count = cut.count - cut.taller;
+    if (t->count) tile_rows(t, cut.least);
+    *t = first;
 }
 
 #endif

@@ -40,7 +40,7 @@ static void tile_item(void *context, ptrdiff_t item, int worker)
     const md_run whole = {0, 0};
     real *a = w->out + item * TILE_REALS, *b = a + KC * MR, *c = b + KC * NR;
     const md_tile t = {.a = a, .b = b, .a_row = 1, .a_step = MR, .b_step = NR, .runs = &whole,
-                       .nruns = 1, .k = KC, .c = c, .c_row = NR, .cols = NR};
+                       .nruns = 1, .k = KC, .c = c, .c_row = NR, .cols = NR, .count = 1};
     (void)worker;
     memset(a, 0, TILE_REALS * sizeof(real));
     for (ptrdiff_t i = 0; i < w->iterations; i++) tiles[MR][NV][1][0](&t);
