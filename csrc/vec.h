@@ -341,34 +341,4 @@ INLINE uint32_t bits_at(const uint32_t *bits, ptrdiff_t i, ptrdiff_t m)
     return shift + m > 32 ? low | bits[i / 32 + 1] << (32 - shift) : low;
 }
 
-/* ---- the chosen lanes of a vector side by side, to a list: conv2d_sparse.h ---- */
-
-/* Returns how many. Up to W reals from p on are overwritten. */
-INLINE ptrdiff_t compress(void *p, vf v, vm chosen)
-{
-    uint32_t bits = bits_from_mask(chosen);
-#if defined(MD_AVX512)
-    *(vf_any *)p = (vf)_mm512_maskz_compress_ps(chosen, (__m512)v);
-    return __builtin_popcount(bits);
-#elif defined(MD_AVX2) /* half by half: bits 0 and 3 of four, say, take lanes 0 and 3 */
-    static const int32_t lanes[16][4] = {
-        {0}, {0}, {1}, {0, 1}, {2}, {0, 2}, {1, 2}, {0, 1, 2},
-        {3}, {0, 3}, {1, 3}, {0, 1, 3}, {2, 3}, {0, 2, 3}, {1, 2, 3}, {0, 1, 2, 3}};
-    const __m128 low = _mm256_castps256_ps128((__m256)v);
-    const __m128 high = _mm256_extractf128_ps((__m256)v, 1);
-    const __m128i *from_low = (const __m128i *)lanes[bits & 15];
-    const __m128i *from_high = (const __m128i *)lanes[bits >> 4];
-    real *rest = (real *)p + __builtin_popcount(bits & 15);
-    _mm_storeu_ps(p, _mm_permutevar_ps(low, _mm_loadu_si128(from_low)));
-    _mm_storeu_ps(rest, _mm_permutevar_ps(high, _mm_loadu_si128(from_high)));
-    return __builtin_popcount(bits);
-#else
-    real lane[W];
-    ptrdiff_t n = 0;
-    for (store(lane, v); bits; bits &= bits - 1, n++)
-        memcpy((real *)p + n, lane + __builtin_ctz(bits), sizeof(real));
-    return n;
-#endif
-}
-
 #endif

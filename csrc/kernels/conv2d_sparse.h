@@ -127,56 +127,65 @@ static band band_in(real *room, const md_conv *g)
     return b;
 }
 
-/* One pixel's entries, after the n that stand there: the channels that won their window at place
-   `here`, were let through by relu, and have a gradient. at: the window. Returns the new count. */
-INLINE ptrdiff_t list_pixel(band *b, real *db, const image_gradients *image, ptrdiff_t channels,
-                            real scale, ptrdiff_t at, ptrdiff_t here, ptrdiff_t n)
+/* Which of channels j0 .. j0 + 63 have an entry in the window at `at`, whose winner stands at place
+   `here`: those that won there, were let through by relu, and have a gradient. */
+INLINE uint64_t live_channels(const image_gradients *image, ptrdiff_t channels, real scale,
+                              ptrdiff_t at, ptrdiff_t here, ptrdiff_t j0)
 {
-    FOR_VECTORS(j, m, channels) {
-        const vf d = load_some(image->dy + at + j, m) * set1(scale);
-        vm live = same(load_places(image->where, at + j, m, 0), set1_int(here));
-        live = and_(live, not_(eq(d, zero())));
-        if (image->y) live = and_(live, lt(zero(), load_some(image->y + at + j, m)));
-        if (m < W) live = and_(live, first_lanes(m));
-        if (db) store_some(db + j, load_some(db + j, m) + keep(live, d), m);
-        compress(b->channel + n, as_real(lane_numbers() + set1_int(j)), live);
-        n += compress(b->value + n, d, live);
+    uint64_t live = 0;
+    FOR_VECTORS(j, m, smaller(64, channels - j0)) {
+        const ptrdiff_t i = at + j0 + j;
+        vm on = same(load_places(image->where, i, m, 0), set1_int(here));
+        on = and_(on, not_(eq(load_some(image->dy + i, m) * set1(scale), zero())));
+        if (image->y) on = and_(on, lt(zero(), load_some(image->y + i, m)));
+        if (m < W) on = and_(on, first_lanes(m));
+        live |= (uint64_t)bits_from_mask(on) << j;
+    }
+    return live;
+}
+
+/* One pixel's entries, in both lists, after the n by pixel that stand there. db, unless NULL, takes
+   them in passing. in_x: where the pixel's patch begins. Returns the new n. */
+INLINE ptrdiff_t list_pixel(band *b, real *db, const image_gradients *image, ptrdiff_t channels,
+                            real scale, ptrdiff_t at, ptrdiff_t here, ptrdiff_t in_x, ptrdiff_t n)
+{
+    for (ptrdiff_t j0 = 0; j0 < channels; j0 += 64) {
+        uint64_t live = live_channels(image, channels, scale, at, here, j0);
+        for (; live; live &= live - 1) {
+            const ptrdiff_t co = j0 + __builtin_ctzll(live), to = b->last[co]++;
+            const real d = image->dy[at + co] * scale;
+            b->channel[n] = (ireal)co;
+            b->value[n++] = d;
+            b->pixel[to] = (ireal)in_x;
+            b->pixel_value[to] = d;
+            if (db) db[co] += d;
+        }
     }
     return n;
 }
 
-/* Window rows r0 .. r1, pixel by pixel in reading order. db, unless NULL, takes them in passing. */
-static void list_by_pixel(band *b, real *db, const image_gradients *image, const md_conv *g,
-                          ptrdiff_t r0, ptrdiff_t r1)
+/* Window rows r0 .. r1, pixel by pixel in reading order. */
+static void list_band(band *b, real *db, const image_gradients *image, const md_conv *g,
+                      ptrdiff_t r0, ptrdiff_t r1)
 {
     const ptrdiff_t p = g->pool, across = g->ow / p;
     const real scale = drop_scale(g);
     ireal *start = b->start;
     ptrdiff_t n = 0;
     b->rows = (r1 - r0) * p;
-    for (ptrdiff_t r = r0; r < r1; r++)
-        for (ptrdiff_t qy = 0; qy < p; qy++)
-            for (ptrdiff_t window = r * across; window < (r + 1) * across; window++)
-                for (ptrdiff_t qx = 0; qx < p; qx++) {
-                    *start++ = (ireal)n;
-                    n = list_pixel(b, db, image, g->cout, scale, window * g->cout, qy * p + qx, n);
-                }
-    *start = (ireal)n;
-}
-
-/* The same entries, dealt out to their channels. */
-static void list_by_channel(band *b, ptrdiff_t channels)
-{
-    const ireal *start = b->start;
-    for (ptrdiff_t co = 0; co < channels; co++)
+    for (ptrdiff_t co = 0; co < g->cout; co++)
         b->first[co] = b->last[co] = (ireal)(co * b->windows);
-    for (ptrdiff_t y = 0; y < b->rows; y++)
-        for (ptrdiff_t x = 0; x < b->cols; x++, start++)
-            for (ireal e = start[0]; e < start[1]; e++) {
-                const ptrdiff_t to = b->last[b->channel[e]]++;
-                b->pixel[to] = (ireal)(y * b->step_y + x * b->step_x);
-                b->pixel_value[to] = b->value[e];
-            }
+    for (ptrdiff_t r = r0, y = 0; r < r1; r++)
+        for (ptrdiff_t qy = 0; qy < p; qy++, y++) {
+            ptrdiff_t in_x = y * b->step_y;
+            for (ptrdiff_t window = r * across; window < (r + 1) * across; window++)
+                for (ptrdiff_t qx = 0; qx < p; qx++, in_x += b->step_x) {
+                    *start++ = (ireal)n;
+                    n = list_pixel(b, db, image, g->cout, scale, window * g->cout, qy * p + qx,
+                                   in_x, n);
+                }
+        }
+    *start = (ireal)n;
 }
 
 /* ---- the gradients of a band; x and dx begin at its first row ---- */
@@ -248,11 +257,9 @@ static void sparse_image(const image_gradients *image, const real *turned, const
     }
     for (ptrdiff_t r = 0; r < rows; r += height) {
         const ptrdiff_t at = r * g->pool * b.step_y;
-        list_by_pixel(&b, image->db, image, g, r, smaller(rows, r + height));
+        list_band(&b, image->db, image, g, r, smaller(rows, r + height));
         if (image->dx) sparse_dx(dx + at, turned, &b, g);
-        if (!image->dw) continue;
-        list_by_channel(&b, g->cout);
-        sparse_dw(image->dw, x + at, &b, g);
+        if (image->dw) sparse_dw(image->dw, x + at, &b, g);
     }
     if (image->dx && is_framed(&f))
         for (ptrdiff_t y = 0; y < f.h; y++)

@@ -71,6 +71,8 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
     vf acc[MOST_ROWS][MOST_VECTORS];
 
     for (ptrdiff_t tile = t->count; tile > 0; tile--) {
+        /* the rows of C of the next tile can come while this one goes on */
+        EACH(i, rows) __builtin_prefetch(c + (rows + i) * c_row);
         if (t->resume)
             EACH(i, rows)
                 EACH(j, nv) acc[i][j] = load_column(from + i * from_row, j, last, part);
