@@ -59,6 +59,17 @@ typedef struct {
 static void depthwise_rows(const slide *s, real *target, const real *source, ptrdiff_t y0,
                            ptrdiff_t y1);
 
+/* Leave out those of runs *first .. *last that read rows of zeros, above or below the image, for row
+   y of the target. Runs go down the source. */
+INLINE void clip_runs(const slide *s, ptrdiff_t y, ptrdiff_t *first, ptrdiff_t *last)
+{
+    const frame *f = &s->frame;
+    const ptrdiff_t top = f->top - y * s->step_y, bottom = top + f->h;
+    if (top <= 0 && s->reach <= bottom) return;
+    while (*first < *last && s->runs[*first].a / f->row < top) ++*first;
+    while (*first < *last && s->runs[*last - 1].a / f->row >= bottom) --*last;
+}
+
 /* Rows y0 .. y1 of the target, which begin at row y0 step_y of the image: at `source`. */
 static void slide_band(const slide *s, real *target, const real *source, ptrdiff_t y0,
                        ptrdiff_t y1)
@@ -73,12 +84,14 @@ static void slide_band(const slide *s, real *target, const real *source, ptrdiff
         t.b = s->panels + p * s->depth * NR;
         for (ptrdiff_t first = 0; first < s->nruns || first == 0; first += slice) {
             const int last = first + slice >= s->nruns;
-            t.runs = s->runs + first;
-            t.nruns = smaller(slice, s->nruns - first);
             t.resume = first > 0;
             t.relu = s->relu && last;
             t.bias = s->bias && last ? s->bias + out : NULL;
             for (ptrdiff_t y = y0; y < y1; y++) {
+                ptrdiff_t from = first, to = smaller(first + slice, s->nruns);
+                clip_runs(s, y, &from, &to);
+                t.runs = s->runs + from;
+                t.nruns = to - from;
                 t.a = source + (y - y0) * s->step_y * s->frame.row + group * s->source_group;
                 t.c = target + s->offset + y * s->row + out;
                 tile_column(&t, s->cols);
