@@ -22,7 +22,7 @@
 #include "micro.h"
 #include "pack.h"
 
-enum { KC = NR > 16 ? 192 : 256, MC = 256, NC = 512, FAR_REALS = 1 << 18 };
+enum { KC = NR > 16 ? 192 : 256, MC = 256, NC = 512, FEW = 8, FAR_REALS = 1 << 18 };
 enum { A_SCRATCH = KC * (MC + 2 * MR) + W, B_SCRATCH = KC * (NC + NR) };
 enum { C_SCRATCH = MC * (NC + NR), SCRATCH = A_SCRATCH + B_SCRATCH + C_SCRATCH };
 
@@ -121,14 +121,16 @@ static void copy_a(real *copy, const matmul_work *w, ptrdiff_t i0, ptrdiff_t row
 {
     const tiling cut = tiling_of(rows);
     if (w->form == MD_TN)
-        for (ptrdiff_t p = 0; p < k; p++) {
-            const real *a = w->a + (k0 + p) * w->m + i0;
-            for (ptrdiff_t tile = 0; tile < cut.count; a += tile_height(&cut, tile++)) {
-                real *to = copy + (tile * k + p) * MR;
-                /* what a whole vector reads and writes too far belongs to the next p */
-                if (MR <= W && p < k - 1) store(to, load(a));
-                else copy_row(to, a, tile_height(&cut, tile));
-            }
+        for (ptrdiff_t p0 = 0; p0 < k; p0 += FEW) {           /* as many rows of a as L1 has ways */
+            const real *a = w->a + (k0 + p0) * w->m + i0;
+            for (ptrdiff_t tile = 0; tile < cut.count; a += tile_height(&cut, tile++))
+                for (ptrdiff_t p = p0; p < smaller(k, p0 + FEW); p++) {
+                    const real *from = a + (p - p0) * w->m;
+                    real *to = copy + (tile * k + p) * MR;
+                    /* what a whole vector reads and writes too far belongs to the next p */
+                    if (MR <= W && p < k - 1) store(to, load(from));
+                    else copy_row(to, from, tile_height(&cut, tile));
+                }
         }
     else {
         const real *a = w->a + i0 * w->k + k0;
