@@ -12,6 +12,7 @@
 #ifndef MD_WINOGRAD_TILES_H
 #define MD_WINOGRAD_TILES_H
 
+#include "micro.h"
 #include "window.h"
 #include "winograd_transform.h"
 
@@ -48,19 +49,36 @@ INLINE void write_square(real *image, const vf *from, const square *q, ptrdiff_t
             store_some(image + q->at + y * q->row + x * q->col, from[y * size + x], m);
 }
 
+/* n vectors, `apart` reals from each other. The compiler must not see the sums: it would keep a
+   tile's 36 on the stack, and load each before it loads what stands there. */
+INLINE void load_apart(vf *to, const real *p, ptrdiff_t apart, const int n)
+{
+    for (int i = 0; i < n; i++, p += apart) {
+        HIDE(p);
+        to[i] = load(p);
+    }
+}
+INLINE void store_apart(real *p, ptrdiff_t apart, const vf *from, const int n)
+{
+    for (int i = 0; i < n; i++, p += apart) {
+        HIDE(p);
+        store(p, from[i]);
+    }
+}
+
 /* v[36], `point` apart, from 6 x 6 pixels at x. */
 INLINE void tile_to_points(real *v, ptrdiff_t point, const real *x, ptrdiff_t row, ptrdiff_t col)
 {
     vf down[POINTS][POINTS], across[POINTS];
     for (int j = 0; j < POINTS; j++) {
         vf column[POINTS];
-        for (int i = 0; i < POINTS; i++) column[i] = load(x + i * row + j * col);
+        load_apart(column, x + j * col, row, POINTS);
         to_points(across, column);
         for (int i = 0; i < POINTS; i++) down[i][j] = across[i];
     }
     for (int i = 0; i < POINTS; i++) {
         to_points(across, down[i]);
-        for (int j = 0; j < POINTS; j++) store(v + (i * POINTS + j) * point, across[j]);
+        store_apart(v + i * POINTS * point, point, across, POINTS);
     }
 }
 
@@ -70,7 +88,7 @@ INLINE void tile_from_points(vf *y, const real *m, ptrdiff_t point, const int n)
     vf down[4][POINTS], across[4];
     for (int j = 0; j < POINTS; j++) {
         vf column[POINTS];
-        for (int i = 0; i < POINTS; i++) column[i] = load(m + (i * POINTS + j) * point);
+        load_apart(column, m + j * point, POINTS * point, POINTS);
         from_points(across, column, n);
         for (int i = 0; i < n; i++) down[i][j] = across[i];
     }
@@ -84,13 +102,13 @@ INLINE void gradient_to_points(real *m, ptrdiff_t point, const real *dz, ptrdiff
     vf down[POINTS][4], across[POINTS];
     for (int j = 0; j < n; j++) {
         vf column[4];
-        for (int i = 0; i < n; i++) column[i] = load(dz + i * row + j * col);
+        load_apart(column, dz + j * col, row, n);
         from_points_transposed(across, column, n);
         for (int i = 0; i < POINTS; i++) down[i][j] = across[i];
     }
     for (int i = 0; i < POINTS; i++) {
         from_points_transposed(across, down[i], n);
-        for (int j = 0; j < POINTS; j++) store(m + (i * POINTS + j) * point, across[j]);
+        store_apart(m + i * POINTS * point, point, across, POINTS);
     }
 }
 
@@ -100,7 +118,7 @@ INLINE void tile_from_points_transposed(vf *dx, const real *v, ptrdiff_t point)
     vf down[POINTS][POINTS], across[POINTS];
     for (int j = 0; j < POINTS; j++) {
         vf column[POINTS];
-        for (int i = 0; i < POINTS; i++) column[i] = load(v + (i * POINTS + j) * point);
+        load_apart(column, v + j * point, POINTS * point, POINTS);
         to_points_transposed(across, column);
         for (int i = 0; i < POINTS; i++) down[i][j] = across[i];
     }
