@@ -96,12 +96,17 @@ class _Director:
     def __exit__(self, *error):
         self._directing.__exit__()
 
-    def asked(self, layer, inputs):
-        """What is asked for, at the address that the layer has."""
+    def place(self, layer):
+        """(seed, stream, call, first sample) of the mask that the layer will get: a replay around
+        this one may say another than the layer."""
+        around = getattr(self.outer, "__self__", None)
+        return around.place(layer) if isinstance(around, _Director) else _own_place(layer)
+
+    def asked(self, layer, inputs, place):
+        """The Draw for a layer that is called with these inputs."""
         kind = f"{type(layer).__name__}({layer.extra_repr()})"
-        shape = tuple(inputs[0].shape)
-        return Draw(self.paths.get(layer, ""), kind, shape, layer.p, layer.seed, layer.stream,
-                    layer.call, first_sample())  # fmt: skip
+        shape = tuple(inputs[0].shape) if inputs else ()
+        return Draw(self.paths.get(layer, ""), kind, shape, layer.p, *place)
 
 
 class record_masks(_Director):
@@ -118,7 +123,7 @@ class record_masks(_Director):
         return self.tape
 
     def draw(self, layer, inputs):
-        asked, draws = self.asked(layer, inputs), self.tape.draws
+        asked, draws = self.asked(layer, inputs, self.place(layer)), self.tape.draws
         here = len(draws)  # before those of layers that this one calls
         draws.append(asked)
         try:
@@ -153,8 +158,14 @@ class replay_masks(_Director):
         self.position = 0
         return self
 
+    def place(self, layer):
+        if self.position == len(self.tape):
+            return _own_place(layer)
+        draw = self.tape[self.position]
+        return draw.seed, draw.stream, draw.call, draw.first_sample
+
     def draw(self, layer, inputs):
-        asked, i = self.asked(layer, inputs), self.position
+        asked, i = self.asked(layer, inputs, _own_place(layer)), self.position
         if i == len(self.tape):
             raise ValueError(f"the tape ends after {i} draws, but {asked} asks for one more")
         draw = self.tape[i]
@@ -204,6 +215,10 @@ class hold_masks(_Director):
         super().__exit__()
         for layer in self.used:
             layer.call += 1
+
+
+def _own_place(layer):
+    return layer.seed, layer.stream, layer.call, first_sample()
 
 
 def _checked(entry):

@@ -164,6 +164,32 @@ def test_record_within_hold():
         model(X)
 
 
+def test_record_within_replay():
+    """What was replayed is on the tape, not what the layers would have drawn."""
+    model = net()
+    with md.record_masks(model) as tape, md.sample_offset(3):
+        expected = model(X).numpy()
+    with md.replay_masks(tape), md.record_masks(model) as again:
+        assert_same_bits(model(X).numpy(), expected)
+    assert again == tape and calls(model) == [1, 1]
+
+
+def test_record_of_a_forward_without_inputs():
+    class Constant(nn.Module):
+        def __init__(self):
+            self.weight = nn.Parameter(X)
+
+        def forward(self):
+            return self.weight * 1.0
+
+    layer = nn.WeightDrop(Constant(), "weight", 0.5)
+    with md.record_masks() as tape:
+        expected = layer().numpy()
+    with md.replay_masks(tape):
+        assert_same_bits(layer().numpy(), expected)
+    assert tape[0].shape == ()
+
+
 def test_eval_and_predict_mc_are_not_on_the_tape():
     model = net()
     with md.record_masks() as tape:
