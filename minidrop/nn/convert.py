@@ -10,7 +10,7 @@ from .flatten import Flatten
 from .linear import Linear
 from .pool import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 
-# What lets a factor through: f(c x) = c f(x) for c > 0. Other dropout layers with a mode do too.
+# What lets a factor through: f(c x) = c f(x) for c > 0. So does dropout that thins.
 _PASSES = {AdaptiveAvgPool2d, AvgPool2d, Flatten, Identity, LeakyReLU, MaxPool2d, ReLU}
 _TAKES = {Conv2d, Linear}
 
@@ -83,7 +83,7 @@ def _next_weight(model, rows, layer, where):
             if calls > 1 or owners > 1:
                 raise ValueError(f"convert_dropout: {other!r} after {where} shares its weights")
             return other
-        if type(other) not in _PASSES and not hasattr(other, "mode"):
+        if type(other) not in _PASSES and not getattr(other, "thins", False):
             raise ValueError(f"convert_dropout: {other!r} after {where} does not let a factor "
                              "through to weights")
     raise ValueError(f"convert_dropout: {where} has no weights after it that could take its factor")

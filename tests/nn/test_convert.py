@@ -80,6 +80,17 @@ def test_p_0_moves_no_weight():
     assert model[0].mode == "standard"
 
 
+@pytest.mark.parametrize("between", [nn.Dropout2d, nn.DropPath, nn.Dropout])
+def test_past_other_dropout(between):
+    md.manual_seed(4)
+    model = nn.Sequential(nn.Dropout(0.3), between(0.2), nn.Conv2d(1, 4, 3), nn.ReLU(),
+                          nn.Flatten(), nn.Linear(64, 3))  # fmt: skip
+    x = normals((9, 6, 6, 1), seed=1)
+    twin = nn.convert_dropout(copy.deepcopy(model), "standard")
+    assert_close(twin(x).numpy(), model(x).numpy(), scale=10)
+    assert_close(twin.eval()(x).numpy(), model.eval()(x).numpy(), scale=10)
+
+
 def test_sequentials_in_modules():
     class Net(nn.Module):
         def __init__(self):
