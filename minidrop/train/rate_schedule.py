@@ -17,7 +17,7 @@ class RateSchedule(Callback):
         `RateSchedule.curriculum` make the usual ones.
     layers: the paths of the layers, as in `model.named_modules()`; a path of a container names all
         dropout layers below it. None: all of the model, but for ConcreteDropout, which learns its
-        own.
+        own. GaussianNoise has no rate, and is passed over.
 
     p is the last rate that was set; it stays in the layers after the training. A resumed run goes
     on with the rate that it had. Before the first step: ValueError for a path that leads to no
@@ -87,15 +87,14 @@ class RateSchedule(Callback):
         """The dropout layers that `layers` names."""
         if self.layers is None:
             return [m for m in model.modules()
-                    if isinstance(m, DropoutLayer)
-                    and not isinstance(m, (ConcreteDropout, GaussianNoise))]
+                    if _has_rate(m) and not isinstance(m, ConcreteDropout)]
         there = dict(model.named_modules())
         chosen = []
         for path in self.layers:
             below = there[path].modules() if path in there else ()
-            found = [module for module in below if isinstance(module, DropoutLayer)]
+            found = [module for module in below if _has_rate(module)]
             if not found:
-                known = [p for p, module in there.items() if isinstance(module, DropoutLayer)]
+                known = [p for p, module in there.items() if _has_rate(module)]
                 raise ValueError(f"layers must be paths of dropout layers, which are {known}, "
                                  f"got {path!r}")
             chosen += found
@@ -106,3 +105,7 @@ class RateSchedule(Callback):
 
     def load_state_dict(self, state):
         self._put(state["p"])
+
+
+def _has_rate(module):
+    return isinstance(module, DropoutLayer) and not isinstance(module, GaussianNoise)

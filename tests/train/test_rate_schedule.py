@@ -98,6 +98,17 @@ def test_learned_rates_are_left_alone(blobs):
     assert abs(model[0].p - 0.3) < 1e-6 and model[2].p == 0.9
 
 
+def test_noise_has_no_rate(blobs):
+    model = nn.Sequential(nn.Sequential(nn.GaussianNoise(0.1), nn.Dropout(0.1)), nn.Linear(4, 3))
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    for layers in (None, "0"):
+        model[0][1].p = 0.1
+        fit(model, optimizer, blobs, [train.RateSchedule(lambda step: 0.9, layers)])
+        assert (model[0][0].std, model[0][1].p) == (0.1, 0.9)
+    with pytest.raises(ValueError, match="which are \\['0.1'\\], got '0.0'"):
+        fit(model, optimizer, blobs, [train.RateSchedule(lambda step: 0.9, "0.0")])
+
+
 @pytest.mark.parametrize("interval", ["step", "epoch"])
 @pytest.mark.parametrize("step", range(1, STEPS * EPOCHS))
 def test_a_resumed_run_goes_on_with_the_same_bits(blobs, fingerprint, tmp_path, step, interval):
