@@ -1,5 +1,6 @@
 """The ensemble that dropout trains: its thinned networks, their averages, and weight scaling."""
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -37,7 +38,8 @@ def subnetworks(model, *, outputs=None):
     """The thinned networks of `model`: a Subnetworks, whose `sample(x)` averages some and whose
     `exact(x)` all 2^n of them, beside the prediction by weight scaling.
 
-    A thinned network has one mask for all inputs: a unit is in it or not. Srivastava et al. 2014,
+    A thinned network has one mask for all inputs: a unit is in it or not. (A layer that the model
+    calls twice has two masks, as in training.) Srivastava et al. 2014,
     "Dropout: a simple way to prevent neural networks from overfitting", figure 11, compare weight
     scaling with the average over sampled networks. Baldi and Sadowski 2013, "Understanding
     dropout": in linear networks weight scaling is the arithmetic mean, in a softmax layer the
@@ -59,19 +61,23 @@ class Subnetworks:
 
     def units(self, x):
         """path of a dropout layer -> the shape of the units that it keeps or drops, without the
-        batch, when the model is run on inputs like `x` (n, ...)."""
-        return {path: shape for path, _, shape in self._layers(self._inputs(x))}
+        batch, when the model is run on inputs like `x` (n, ...). A second call of a layer has the
+        path "... (call 2)"."""
+        paths = {module: path for path, module in self.model.named_modules()}
+        return {paths[layer] + f" (call {call + 1})" * (call > 0): shape
+                for (layer, call), shape in self._drops(self._inputs(x)).items()}
 
     def sample(self, x, networks=100, seed=0):
         """The Averages of this many thinned networks, drawn at random: another seed draws others;
         those of a smaller number are the first of a larger."""
         x, networks = self._inputs(x), integer("networks", networks)
-        layers, seed = self._layers(x), check_word(seed, "seed")
+        drops, seed = self._drops(x), check_word(seed, "seed")
         masks = {}
-        for _, layer, shape in layers:
+        for (layer, call), shape in drops.items():
             ones = np.ones((networks, *shape), np.float32)
-            masks[layer] = F.dropout(ones, layer.p, training=True, seed=layer.seed ^ seed,
-                                     stream=layer.stream, call=FIRST_CALL - 1).numpy() != 0
+            drawn = F.dropout(ones, layer.p, training=True, seed=layer.seed ^ seed,
+                              stream=layer.stream, call=FIRST_CALL - 1 - call)
+            masks[layer, call] = drawn.numpy() != 0
         kept = []
         total = self._averaged(x, masks, np.full(networks, 1 / networks), kept)
         return total._replace(outputs=np.concatenate(kept))
@@ -80,38 +86,38 @@ class Subnetworks:
         """The Averages of all thinned networks, each with its probability. ValueError for more than
         20 units."""
         x = self._inputs(x)
-        layers = self._layers(x)
-        sizes = [int(np.prod(shape)) for _, _, shape in layers]
+        drops = self._drops(x)
+        sizes = [int(np.prod(shape)) for shape in drops.values()]
         if sum(sizes) > MOST_UNITS:
             raise ValueError(f"exact needs {MOST_UNITS} units at most, got {sum(sizes)}, which "
                              f"make 2**{sum(sizes)} networks: use sample")
         bits = np.arange(2 ** sum(sizes))[:, np.newaxis] >> np.arange(sum(sizes)) & 1 == 1
         weights, masks, first = np.ones(len(bits)), {}, 0
-        for (_, layer, shape), size in zip(layers, sizes, strict=True):
-            part = bits[:, first : first + size]
-            weights *= np.where(part, 1 - layer.p, layer.p).prod(axis=1)
-            masks[layer] = part.reshape(len(bits), *shape)
+        for (drop, shape), size in zip(drops.items(), sizes, strict=True):
+            part, p = bits[:, first : first + size], drop[0].p
+            weights *= np.where(part, 1 - p, p).prod(axis=1)
+            masks[drop] = part.reshape(len(bits), *shape)
             first += size
         return self._averaged(x, masks, weights)
 
     def _inputs(self, x):
         return as_floats(prepare_images(as_samples("x", x)), dtype_of(self.model))
 
-    def _layers(self, x):
-        """[(path, layer, shape of its units)] of the layers that drop, in order of their calls."""
-        found = {}
+    def _drops(self, x):
+        """{(layer, which of its calls): shape of its units} of all that drops, in order."""
+        found, calls = {}, Counter()
 
         def note(layer, inputs):
             if not layer.thins:
                 raise TypeError(f"subnetworks needs layers that keep units or zero them, "
                                 f"got {layer!r}")
-            found[layer] = tuple(layer.mask_shape(inputs[0])[1:])
+            found[layer, calls[layer]] = tuple(layer.mask_shape(inputs[0])[1:])
+            calls[layer] += 1
             return inputs[0]
 
         with evaluating(self.model), dropping(self.model), directing(note):
             self.model(Tensor(x))
-        paths = {module: path for path, module in self.model.named_modules()}
-        return [(paths[layer], layer, shape) for layer, shape in found.items()]
+        return found
 
     def _averaged(self, x, masks, weights, kept=None):
         """The Averages over networks of these masks (networks, *units) and weights; what each gives
@@ -124,7 +130,7 @@ class Subnetworks:
             shape = scaled.shape[1:]
             for first in range(0, len(weights), together):
                 part = slice(first, first + together)
-                thinned = _Thinned({layer: mask[part] for layer, mask in masks.items()})
+                thinned = _Thinned({drop: mask[part] for drop, mask in masks.items()})
                 weight, copies = weights[part], len(weights[part])
                 with dropping(self.model), directing(thinned):
                     y = self.model(Tensor(np.concatenate([x] * copies)))
@@ -144,13 +150,15 @@ class Subnetworks:
 
 
 class _Thinned:
-    """The director that gives the rows of each network its mask: network after network."""
+    """The director of one run that gives the rows of each network its masks: network after
+    network. masks: {(layer, which of its calls): (networks, *units)}."""
 
     def __init__(self, masks):
-        self.masks = masks
+        self.masks, self.calls = masks, Counter()
 
     def __call__(self, layer, inputs):
-        x, mask = inputs[0].numpy(), self.masks[layer]
+        x, mask = inputs[0].numpy(), self.masks[layer, self.calls[layer]]
+        self.calls[layer] += 1
         parts = x.reshape(len(mask), -1, *x.shape[1:])
         plain = getattr(layer, "mode", "inverted") == "standard" or layer.p == 1
         factor = x.dtype.type(1 if plain else 1 / (1 - layer.p))

@@ -112,6 +112,30 @@ def test_units():
     assert train.subnetworks(model).exact(x).arithmetic.shape == (2, 3)
 
 
+class Twice(nn.Module):
+    """One dropout layer for the inputs and for the hidden units."""
+
+    def __init__(self):
+        self.dropout = nn.Dropout(0.4)
+        self.first, self.last = nn.Linear(4, 3), nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.last(self.dropout(F.relu(self.first(self.dropout(x)))))
+
+
+def test_a_layer_that_is_called_twice_has_two_masks():
+    model = Twice()
+    layers = [nn.Dropout(0.4), model.first, nn.ReLU(), nn.Dropout(0.4), model.last]
+    nets = train.subnetworks(model)
+    assert nets.units(X) == {"dropout": (4,), "dropout (call 2)": (3,)}
+    expected = train.subnetworks(nn.Sequential(*layers)).exact(X)
+    for a, b in zip(nets.exact(X)[:3], expected[:3], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+    sampled = nets.sample(X, 4000)
+    error = np.abs(sampled.arithmetic - expected.arithmetic)
+    assert (error / (sampled.outputs.std(axis=0) / np.sqrt(4000))).max() < 5.33
+
+
 def test_nothing_is_touched():
     model = net()
     model(X)
