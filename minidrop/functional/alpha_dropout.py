@@ -29,6 +29,7 @@ def alpha_dropout(x, p, *, training, seed=None, stream=0, call=0, offset=0, mask
 
     x: float, any shape. training=False and p = 0 return x itself; p = 1 gives zeros. The other
     arguments, and the mask, are `dropout`'s. An inf or NaN that is dropped leaves nothing.
+    TypeError or ValueError for a p that is no number in [0, 1] and an unknown mask.
     """
     p, mask, x = check_p(p), check_mask(mask), as_tensor(x)
     if not training or p == 0:
@@ -38,9 +39,9 @@ def alpha_dropout(x, p, *, training, seed=None, stream=0, call=0, offset=0, mask
 
 
 def feature_alpha_dropout(x, p, *, training, seed=None, stream=0, call=0, offset=0, mask="bits"):
-    """alpha_dropout of whole channels: one decision for each sample and channel. x: (n, ...,
-    channels), float, at least one axis in between. offset is in elements of the mask (n, channels).
-    ValueError for other ranks."""
+    """alpha_dropout (Klambauer et al. 2017) of whole channels: one decision for each sample and
+    channel. x: (n, ..., channels), float, at least one axis in between. offset is in elements of
+    the mask (n, channels). ValueError for other ranks."""
     p, mask, x = check_p(p), check_mask(mask), as_tensor(x)
     if x.ndim < 3:
         raise ValueError(f"feature_alpha_dropout: x must be (n, ..., channels), got shape {x.shape}"

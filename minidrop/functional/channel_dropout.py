@@ -35,8 +35,9 @@ _RANKS = {3: "dropout1d", 4: "dropout2d", 5: "dropout3d"}
 
 
 def dropout1d(x, p, *, training, seed=None, stream=0, call=0, offset=0, mask="bits"):
-    """Dropout of whole channels: one decision for each sample and channel. x: (n, length,
-    channels), float. See `dropout2d`."""
+    """Dropout of whole channels: one decision for each sample and channel; what is kept is divided
+    by 1 - p. Tompson et al. 2015. x: (n, length, channels), float; the mask is (n, 1, channels).
+    ValueError for another rank. The other arguments: see `dropout2d`."""
     x = as_tensor(x)
     check_rank(x, 3, "dropout1d", _RANKS)
     return shared_dropout("dropout1d", x, (1,), p, training, seed, stream, call, offset, mask)
@@ -57,8 +58,9 @@ def dropout2d(x, p, *, training, seed=None, stream=0, call=0, offset=0, mask="bi
 
 
 def dropout3d(x, p, *, training, seed=None, stream=0, call=0, offset=0, mask="bits"):
-    """Dropout of whole channels: one decision for each sample and channel. x: (n, depth, height,
-    width, channels), float. See `dropout2d`."""
+    """Dropout of whole channels: one decision for each sample and channel; what is kept is divided
+    by 1 - p. Tompson et al. 2015. x: (n, depth, height, width, channels), float; the mask is
+    (n, 1, 1, 1, channels). ValueError for another rank. The other arguments: see `dropout2d`."""
     x = as_tensor(x)
     check_rank(x, 5, "dropout3d", _RANKS)
     return shared_dropout("dropout3d", x, (1, 2, 3), p, training, seed, stream, call, offset, mask)

@@ -28,9 +28,9 @@ def drop_block2d(x, p, block_size, *, training, shared=False, seed=None, stream=
 
     seed, stream, call: the mask's address, as in `dropout`; offset: how many elements of the mask
     of the whole batch stand before those of x: height width channels for a sample, or height width
-    with shared=True. The corners are drawn over the places
-    where blocks fit, in memory order. mask: "bits" keeps one bit an element (or pixel) for the
-    gradient, "recompute" grows the blocks again. Dropped means zero, also for inf and NaN.
+    with shared=True. The corners are drawn over the places where blocks fit, in memory order.
+    mask: "bits" keeps one bit an element (or pixel) for the gradient, "recompute" grows the blocks
+    again. Dropped means zero, also for inf and NaN.
 
     ValueError or TypeError for a p that is no number in [0, 1], a block_size that is no positive
     int, and an x of another rank.
@@ -38,7 +38,8 @@ def drop_block2d(x, p, block_size, *, training, shared=False, seed=None, stream=
     p, mask = check_p(p), check_mask(mask)
     x = as_tensor(x)
     if x.ndim != 4:
-        raise ValueError(f"x must have shape (n, height, width, channels), got {x.shape}")
+        raise ValueError("drop_block2d: x must be (n, height, width, channels), got shape "
+                         f"{x.shape}")
     block = check_size(block_size, "block_size")
     masked = x.shape[1] * x.shape[2] * (1 if shared else x.shape[3])
     where = (*checked_address(seed, stream, call), samples_before(offset, masked))

@@ -13,7 +13,8 @@ class AlphaDropout(DropoutLayer):
     becomes a x + b and what is dropped a l + b, a = (q + p q l^2)^(-1/2), b = -a p l; p = 1 gives
     zeros.
 
-    p, seed: see DropoutLayer; mask: see Dropout.
+    p, seed: see DropoutLayer; mask: see Dropout. TypeError or ValueError for a p that is no number
+    in [0, 1] and an unknown mask.
     """
 
     def __init__(self, p=0.5, *, mask="bits", seed=None):
@@ -26,8 +27,10 @@ class AlphaDropout(DropoutLayer):
 
 
 class FeatureAlphaDropout(AlphaDropout):
-    """AlphaDropout of whole channels of x (n, ..., channels): one decision for each sample and
-    channel. ValueError for an input that has no axis between the first and the last."""
+    """AlphaDropout of whole channels: in training, one decision for each sample and channel of x
+    (n, ..., channels), to the same shape; the law, the paper (Klambauer et al. 2017) and the
+    arguments are AlphaDropout's. ValueError for an input that has no axis between the first and
+    the last."""
 
     def mask_shape(self, x):
         return F.without_axes(x.shape, range(1, len(x.shape) - 1))

@@ -26,7 +26,9 @@ class _ChannelDropout(DropoutLayer):
 
 class Dropout1d(_ChannelDropout):
     """In training, drop whole channels of x (n, length, channels): one decision for each sample and
-    channel; what is kept is divided by 1 - p. Keras' name is SpatialDropout1d. See Dropout2d."""
+    channel; what is kept is divided by 1 - p. In eval, return the input itself. Tompson et al.
+    2015; Keras' name is SpatialDropout1d. ValueError for an input of another rank. See
+    Dropout2d."""
 
     rank, function = 3, staticmethod(F.dropout1d)
 
@@ -48,8 +50,9 @@ class Dropout2d(_ChannelDropout):
 
 class Dropout3d(_ChannelDropout):
     """In training, drop whole channels of x (n, depth, height, width, channels): one decision for
-    each sample and channel; what is kept is divided by 1 - p. Keras' name is SpatialDropout3d. See
-    Dropout2d."""
+    each sample and channel; what is kept is divided by 1 - p. In eval, return the input itself.
+    Tompson et al. 2015; Keras' name is SpatialDropout3d. ValueError for an input of another rank.
+    See Dropout2d."""
 
     rank, function = 5, staticmethod(F.dropout3d)
 

@@ -12,9 +12,10 @@ from .base import DropoutLayer
 
 
 class ConcreteDropout(DropoutLayer):
-    """Dropout whose rate is a parameter, learned with the others: a mask of shares between 0 and 1,
-    nearly all of them near one of both, which has a gradient. In eval the input is returned itself.
-    Any shape. Gal, Hron and Kendall 2017, "Concrete dropout".
+    """Dropout whose rate is a parameter, learned with the others: in training, x (1 - z) / (1 - p),
+    where the shares z are between 0 and 1, nearly all of them near one of both, and have a
+    gradient. In eval the input is returned itself. Any shape. Gal, Hron and Kendall 2017, "Concrete
+    dropout".
 
     p: the rate to begin with, above 0 and below 1; afterwards the present one. It is sigmoid of the
     Parameter `logit`, of shape (1,), and may be set. layer: a Linear or another module behind the
@@ -30,6 +31,9 @@ class ConcreteDropout(DropoutLayer):
     weight_regularizer, dropout_regularizer: its two factors. With prior length scale l, model
     precision tau and N training samples, the paper has l^2 / (tau N) and 2 / (tau N) for a
     regression; for cross entropy tau is 1, and the second is 1 / N.
+
+    TypeError or ValueError for other p, a layer that is no module, negative factors, and a
+    temperature outside [0.001, 1000].
     """
 
     def __init__(self, p=0.1, *, layer=None, weight_regularizer=1e-6, dropout_regularizer=1e-5,

@@ -7,6 +7,7 @@ test_variants.py and in files of their own.
 
 import copy
 import pickle
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -86,6 +87,14 @@ def test_the_table_names_every_layer():
     for variant in dropout.variants():
         assert all(variant), variant
         assert variant.name in dropout.table() and variant.name in dropout.__doc__
+
+
+@pytest.mark.parametrize("variant", dropout.variants(), ids=lambda v: v.name)
+def test_docstrings_tell_paper_law_and_errors(variant):
+    text = variant.layer.__doc__
+    assert {variant.paper.split()[0], variant.paper.split()[-1]} <= set(re.findall(r"\w+", text))
+    assert "In training" in text or "in training" in text
+    assert "ValueError" in text and re.search(r"\bx\b|[Ss]hape|states", text)
 
 
 # ---- training, eval, and what counts ----
@@ -214,7 +223,7 @@ def test_bits_on_isas_and_threads(row):
 
     x = np.concatenate([row.input()] * (1 + 200_000 // row.input().size))
     check_same_on_isas(step, x)
-    check_same_on_threads(step, x, counts=(1, 2, 4, 8))
+    check_same_on_threads(step, x, counts=range(1, 9))
 
 
 @every
