@@ -155,7 +155,7 @@ def test_bad_input():
     for block, error in [(0, ValueError), (-1, ValueError), (2.5, TypeError), (True, TypeError)]:
         with pytest.raises(error, match=f"block_size must be .*got {block!r}"):
             F.drop_block2d(x, 0.1, block, training=False)
-    with pytest.raises(ValueError, match="drop_block2d: x must be \\(n, height, width, channels\\)"):
+    with pytest.raises(ValueError, match="drop_block2d: x must be \\(n, height, width, chan"):
         F.drop_block2d(x[0], 0.1, 3, training=False)
     with pytest.raises(ValueError, match="offset must be a multiple of the 50 mask elements"):
         F.drop_block2d(x, 0.1, 3, offset=20, **AT)

@@ -201,8 +201,8 @@ def test_alpha_dropout_is_the_formula_of_the_paper(p):
 
 
 def test_selu_and_alpha_dropout_keep_mean_and_variance():
-    """Ten layers of 2048 SELU units with LeCun-normal weights: mean 0 and variance 1 stay, within
-    1 % of the unit variance, on average over the layers' outputs."""
+    """Ten layers of 1024 SELU units with LeCun-normal weights: mean 0 and variance 1 stay, within
+    1 % of the unit variance, behind every layer."""
     rng = np.random.default_rng(3)
     x = rng.standard_normal((256, 1024)).astype(np.float32)
     means, variances = [], []
@@ -211,7 +211,8 @@ def test_selu_and_alpha_dropout_keep_mean_and_variance():
         x = F.alpha_dropout(F.selu(F.linear(x, w)), 0.1, **TRAIN, stream=layer).data
         means.append(x.mean(dtype=np.float64))
         variances.append(x.var(dtype=np.float64))
-    assert abs(np.mean(means)) < 0.01 and abs(np.mean(variances) - 1) < 0.01, (means, variances)
+    assert np.abs(means).max() < 0.01, means
+    assert np.abs(np.subtract(variances, 1)).max() < 0.01, variances
     plain = F.dropout(np.ones((256, 1024), np.float32), 0.1, **TRAIN)
     assert plain.data.var() > 0.1, "what alpha dropout avoids"
 

@@ -37,6 +37,26 @@ def test_variational_dropout_shares_over_time():
     assert (y == y[:, :1]).all() and not (y[0] == y[1]).all()
 
 
+@pytest.mark.parametrize("weights, between, shape", [
+    (lambda: nn.Linear(1024, 1024, bias=False), nn.AlphaDropout, (256, 1024)),
+    (lambda: nn.Conv2d(512, 512, 1, bias=False), nn.FeatureAlphaDropout, (512, 2, 2, 512)),
+])  # fmt: skip
+def test_ten_layers_of_selu_keep_mean_and_variance(weights, between, shape):
+    """Within 1 % behind each of them, with LeCun-normal weights; dropout that makes zeros does
+    not."""
+    md.manual_seed(1)
+    x = plain = normals(shape)
+    with md.no_grad():
+        for _ in range(10):
+            layer = weights()
+            nn.init.lecun_normal_(layer.weight)
+            x = nn.Sequential(layer, nn.SELU(), between(0.1))(x).data
+            plain = nn.Sequential(layer, nn.SELU(), nn.Dropout(0.1))(plain).data
+            assert abs(x.mean(dtype=np.float64)) < 0.01
+            assert abs(x.var(dtype=np.float64) - 1) < 0.01
+    assert abs(plain.var(dtype=np.float64) - 1) > 0.1
+
+
 def test_drop_path_drops_samples():
     y = nn.DropPath(0.25, seed=1)(np.ones((400, 3, 2), np.float32)).data
     assert set(np.unique(y)) == {np.float32(0), np.float32(1 / 0.75)}

@@ -10,7 +10,7 @@ from helpers import assert_same_bits, check_same_on_threads, hashes, normals, ru
 
 import minidrop as md
 from minidrop import nn, optim, random, train
-from minidrop.tensor import Tensor
+from minidrop.tensor import Tensor, node
 
 
 @pytest.fixture(autouse=True)
@@ -121,16 +121,62 @@ def test_a_checkpoint_restores_the_stream(name, tmp_path):
     assert_same_bits(other(*inputs).data, expected)
 
 
+def trained(layer, inputs):
+    """(the output, all gradients) of a training forward and backward."""
+    tensors = [Tensor(x, requires_grad=True) for x in inputs]
+    y = layer(*tensors)
+    y.backward(y.data)
+    return (y.data, *(t.grad for t in tensors), *(p.grad for p in layer.parameters()))
+
+
 @every
 def test_threads(name):
-    def step(*inputs):
-        layer = make(name)[0]
-        tensors = [Tensor(x, requires_grad=True) for x in inputs]
-        y = layer(*tensors)
-        y.backward(y.data)
-        return (y.data, *(t.grad for t in tensors), *(p.grad for p in layer.parameters()))
+    inputs = [np.concatenate([x] * (1 + 200_000 // x.size)) for x in VARIANTS[name][1]]
+    check_same_on_threads(lambda *inputs: trained(make(name)[0], inputs), *inputs,
+                          counts=range(1, 9))
 
-    check_same_on_threads(step, *VARIANTS[name][1])
+
+@every
+@pytest.mark.parametrize("layout", [np.asfortranarray, lambda x: np.repeat(x, 2, axis=-1)[..., ::2],
+                                    lambda x: x[::-1].copy()[::-1]])
+def test_the_layout_in_memory_does_not_matter(name, layout):
+    layer, inputs = make(name)
+    moved = trained(make(name)[0], [layout(x) for x in inputs])
+    for got, expected in zip(moved, trained(layer, inputs), strict=True):
+        assert_same_bits(got, expected)
+
+
+@pytest.mark.parametrize("name", [name for name in VARIANTS if name != "ConcreteDropout"])
+def test_stored_equals_recomputed(name):
+    results = []
+    for mask in ("bits", "recompute"):
+        layer, inputs = make(name)
+        layer.mask = mask
+        results.append(trained(layer, inputs))
+    for stored, recomputed in zip(*results, strict=True):
+        assert_same_bits(stored, recomputed)
+
+
+@every
+def test_gradcheck(name):
+    """In float64, the mask frozen; of the inputs and of all parameters."""
+    layer, inputs = make(name)
+    parameters = list(layer.parameters())
+
+    def fn(*tensors):
+        leaves = [Tensor(t.data, requires_grad=True) for t in tensors[: len(inputs)]]
+        for parameter, t in zip(parameters, tensors[len(inputs) :], strict=True):
+            parameter.data, parameter.grad = t.data, None
+        layer.call = 3
+        y = layer(*leaves)
+
+        def backward(dout):
+            y.backward(dout)
+            return [leaf.grad for leaf in (*leaves, *parameters)]
+
+        return node(y.data, tensors, backward, "layer")
+
+    assert md.gradcheck(fn, [*(x[:2] for x in inputs), *(p.data for p in parameters)])
 
 
 @every
