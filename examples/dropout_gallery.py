@@ -6,7 +6,8 @@
 
 Feature maps are shown as rows of samples and columns of channels, all channels being the same
 image, so that what is dropped together is seen together. Sequences have the rows of an image as
-their time steps. Where weights are dropped, the image is the matrix of weights. White is zero.
+their time steps. Where weights are dropped, the image is the matrix of weights. White is zero. The
+standard deviation of GaussianNoise is p / 2.
 """
 
 import argparse
@@ -69,7 +70,7 @@ def on_states(p, pair):
 
 # name -> function of (p, pair) that gives the picture; all others take feature maps.
 PICTURES = {
-    "DropBlock2d": lambda p, pair: on_maps(nn.DropBlock2d(p / 2, 7), pair),
+    "DropBlock2d": lambda p, pair: on_maps(nn.DropBlock2d(p, 7), pair),
     "DropConnect": on_weights(lambda linear, p: nn.DropConnect(linear, p)),
     "Dropout1d": lambda p, pair: on_sequences(nn.Dropout1d(p), pair),
     "Dropout3d": lambda p, pair: on_volumes(nn.Dropout3d(p), pair),
@@ -108,7 +109,7 @@ def main(arguments=None):
     pair = (PAPER + (1 - PAPER) * images[chosen] / 255).astype(np.float32)
     pictures = gallery(pair, args.p, args.seed)
     args.out.mkdir(parents=True, exist_ok=True)
-    plots.draw_gallery(args.out / "gallery.png", f"p = {args.p:g}", pictures)
+    plots.draw_gallery(args.out / "gallery.png", f"p = {args.p:g}; std = {args.p / 2:g}", pictures)
     print(f"{len(pictures) - 1} variants, written: {args.out}/gallery.png")
 
 

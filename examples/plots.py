@@ -83,7 +83,7 @@ def draw_uncertainty(path, rows, entropies):
 
     rows: {name: {"accuracy", "entropy", "mutual_info", "auroc"}}; entropies: {name: (n,)}.
     """
-    figure = Figure(figsize=(11, 4), layout="constrained")
+    figure = Figure(figsize=(13, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     steps = np.linspace(0, max(values.max() for values in entropies.values()), 200)
     for number, (name, values) in enumerate(entropies.items()):
@@ -92,7 +92,7 @@ def draw_uncertainty(path, rows, entropies):
         left.plot(steps, share, color=f"C{number}", label=label)
     left.set(title="predictive entropy of the images", xlabel="nats", ylim=(0, 1.01),
              ylabel="share of the images with less")
-    left.legend(fontsize=8)
+    left.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     names = list(rows)
     places = np.arange(len(names))
     right.bar(places - 0.2, [rows[n]["entropy"] for n in names], 0.4, label="entropy")
