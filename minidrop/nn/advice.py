@@ -10,6 +10,8 @@ from .conv import Conv2d
 from .dropout.alpha import AlphaDropout, FeatureAlphaDropout
 from .dropout.base import DropoutLayer
 from .dropout.drop_connect import DropConnect
+from .dropout.drop_path import DropPath
+from .dropout.weight_drop import WeightDrop
 from .flatten import Flatten
 from .linear import Linear
 from .norm import BatchNorm1d, BatchNorm2d
@@ -38,7 +40,9 @@ def warnings(calls, paths):
     found = []
     layers = [layer for layer, _, _ in calls]
     drops = [i for i, layer in enumerate(layers) if _drops(layer)]
-    on_units = [i for i in drops if not any(layers[i].children())]  # and not on weights
+    # Not on weights; and DropPath has its place at the end of a residual branch, whatever follows.
+    on_units = [i for i in drops
+                if not any(layers[i].children()) and not isinstance(layers[i], DropPath)]
 
     def name(i):
         return f"{paths[layers[i]]} ({type(layers[i]).__name__})".lstrip()
@@ -91,10 +95,10 @@ def _mask_bytes(layer, x, batch_size):
 
 
 def _idle_parameters(calls):
-    """The expected number of weights of Linear and Conv2d that are dropped, or whose input or
+    """The expected number of weights that are dropped, or, in a Linear or Conv2d, whose input or
     output unit is, in calls that follow each other, as in a Sequential."""
     idle, counted = 0.0, set()
-    connected = {drop.layer: 1 - drop.p for drop, _, _ in calls if isinstance(drop, DropConnect)}
+    left = {id(w): (w.size, 1 - drop.p) for drop, _, _ in calls for w in _dropped_weights(drop)}
     weighted = [i for i, (layer, _, _) in enumerate(calls) if isinstance(layer, (Linear, Conv2d))]
     edges = [-1, *weighted, len(calls)]
     for before, here, after in zip(edges, weighted, edges[2:], strict=False):
@@ -104,9 +108,18 @@ def _idle_parameters(calls):
         counted.add(layer)
         inputs = _kept(calls[before + 1 : here], layer)
         outputs = _kept(calls[here + 1 : after], layer)
-        idle += layer.weight.size * (1 - inputs * outputs * connected.get(layer, 1.0))
+        _, kept = left.pop(id(layer.weight), (0, 1.0))
+        idle += layer.weight.size * (1 - inputs * outputs * kept)
         idle += (layer.bias.size if layer.bias is not None else 0) * (1 - outputs)
-    return idle
+    return idle + sum(size * (1 - kept) for size, kept in left.values())  # of layers of other kinds
+
+
+def _dropped_weights(drop):
+    if isinstance(drop, DropConnect):
+        return [drop.layer.weight]
+    if isinstance(drop, WeightDrop):
+        return [w for path, w in drop.module.named_parameters() if path in drop.weights]
+    return []
 
 
 def _kept(calls, layer):

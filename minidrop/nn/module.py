@@ -245,8 +245,9 @@ class Module:
         (that of its first parameter), in eval mode and without hooks; it is left as it was.
 
         Where there is dropout, the lines below the table also tell
-        - how many parameters are expected to be active in a training step of one sample: those of
-          a Linear or Conv2d whose input and output units are both kept, in order of the calls;
+        - how many parameters are expected to be active in a training step of one sample: those
+          that are not dropped themselves, and in a Linear or Conv2d those whose input and output
+          units are both kept, in order of the calls;
         - the bytes of the masks that wait for the backward pass of `batch_size` samples;
         - warnings: dropout before batch norm, AlphaDropout that does not follow SELU, a rate of 0.9
           or more, dropout after the last layer, two in a row.

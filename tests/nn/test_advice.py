@@ -1,5 +1,6 @@
 """What summary() says about dropout."""
 
+import numpy as np
 import pytest
 
 from minidrop import nn
@@ -111,6 +112,36 @@ def test_dropped_weights():
         f"Expected active parameters in training: {32 * 0.25 + 8 + 24 * 0.5 + 3:.0f}",
         f"Mask bytes for a batch of 64: {32 // 8 + 64 * 24 // 8}",  # for the batch, for each sample
     ]
+
+
+class Scale(nn.Module):
+    """Weights of no Linear."""
+
+    def __init__(self):
+        self.weight = nn.Parameter(np.ones(8, np.float32))
+
+    def forward(self, x):
+        return x * self.weight
+
+
+def test_weights_that_are_dropped_by_name():
+    model = nn.Sequential(nn.WeightDrop(nn.Linear(4, 8), "weight", 0.75), nn.Dropout(0.5),
+                          nn.WeightDrop(Scale(), "weight", 0.25))  # fmt: skip
+    assert lines(model, 4)[0] == (
+        f"Expected active parameters in training: {32 * 0.25 * 0.5 + 8 * 0.5 + 8 * 0.75:.0f}"
+    )
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        self.branch = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.DropPath(0.2))
+
+    def forward(self, x):
+        return x + self.branch(x)
+
+
+def test_stochastic_depth_as_in_its_paper_gets_no_warning():
+    assert warnings(nn.Sequential(Residual(), Residual())) == []
 
 
 @pytest.mark.parametrize("kind", [nn.AlphaDropout, nn.FeatureAlphaDropout])
