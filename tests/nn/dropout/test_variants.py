@@ -9,6 +9,7 @@ import pytest
 from helpers import assert_same_bits, check_same_on_threads, hashes, normals, run_python
 
 import minidrop as md
+import minidrop.functional as F
 from minidrop import nn, optim, random, train
 from minidrop.tensor import Tensor, node
 
@@ -155,6 +156,20 @@ def test_stored_equals_recomputed(name):
         results.append(trained(layer, inputs))
     for stored, recomputed in zip(*results, strict=True):
         assert_same_bits(stored, recomputed)
+
+
+@pytest.mark.parametrize("name", ["DropConnect", "DropConnect conv", "WeightDrop"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_dropped_weight_may_be_anything(name, value, isa):
+    layer, inputs = make(name)
+    expected = trained(layer, inputs)
+    weight = next(layer.parameters())
+    ones = np.ones(weight.shape, np.float32)
+    weight.data[F.dropout(ones, 0.3, training=True, seed=5).data == 0] = value
+    layer.call = 0
+    layer.zero_grad()
+    for got, before in zip(trained(layer, inputs), expected, strict=True):
+        assert_same_bits(got, before)
 
 
 @every

@@ -38,6 +38,12 @@ def test_slices_of_a_batch():
         assert_same_bits(layer(NEW[2:], OLD[2:]).data, whole[2:])
 
 
+def test_a_state_that_is_not_taken_may_be_anything(isa):
+    kept = nn.Zoneout(0.3, seed=5)(np.ones_like(NEW), np.zeros_like(NEW)).data == 1
+    new, old = np.where(kept, NEW, np.float32(np.nan)), np.where(kept, np.float32(np.inf), OLD)
+    assert_same_bits(nn.Zoneout(0.3, seed=5)(new, old).data, np.where(kept, NEW, OLD))
+
+
 def test_golden(isa):
     y = nn.Zoneout(0.3, seed=5)(np.ones((9, 9), np.float32), np.zeros((9, 9), np.float32))
     assert hashes(y.data)[:16] == "1d41844c6d917e80"
