@@ -10,6 +10,8 @@ from ..module import checked_layer
 from ..parameter import Parameter
 from .base import DropoutLayer
 
+LEAST = 1e-26  # the rate of a logit of -60, beyond which the function does not go
+
 
 class ConcreteDropout(DropoutLayer):
     """Dropout whose rate is a parameter, learned with the others: in training, x (1 - z) / (1 - p),
@@ -50,7 +52,9 @@ class ConcreteDropout(DropoutLayer):
     def p(self):
         """The present rate. Setting it takes a number above 0 and below 1, else TypeError or
         ValueError."""
-        return 1 / (1 + math.exp(-float(self.logit.data[0])))
+        logit = float(self.logit.data[0])
+        small = math.exp(-abs(logit))  # which cannot overflow
+        return (1 if logit > 0 else small) / (1 + small)
 
     @p.setter
     def p(self, p):
@@ -81,6 +85,7 @@ class ConcreteDropout(DropoutLayer):
 
 def _logit(p):
     p = F.check_p(p, "ConcreteDropout: p")
-    if not 0 < p < 1:
-        raise ValueError(f"ConcreteDropout: p must be above 0 and below 1, got {p!r}")
+    if not LEAST <= p < 1:
+        raise ValueError(f"ConcreteDropout: p must be above 0 ({LEAST} at least) and below 1, "
+                         f"got {p!r}")
     return math.log(p / (1 - p))

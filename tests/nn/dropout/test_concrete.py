@@ -32,6 +32,12 @@ def test_p_is_the_parameter():
     assert abs(layer.logit.data[0] - np.log(4)) < 1e-6
     layer.logit.data[0] = 0
     assert layer.p == 0.5
+    layer.logit.data[0] = -1000
+    assert layer.p == 0 and repr(layer) == "ConcreteDropout(p=0, temperature=0.1)"
+    layer.logit.data[0] = 1000
+    assert layer.p == 1
+    layer.p = 1e-26
+    assert layer(X).shape == X.shape
 
 
 def test_with_a_layer():
@@ -108,8 +114,8 @@ def test_a_failed_call_does_not_count():
 
 
 def test_bad_arguments():
-    for p, error in [(0, ValueError), (1, ValueError), (2, ValueError), (float("nan"), ValueError),
-                     ("half", TypeError)]:
+    for p, error in [(0, ValueError), (1e-27, ValueError), (1, ValueError), (2, ValueError),
+                     (float("nan"), ValueError), ("half", TypeError)]:
         with pytest.raises(error, match=f"ConcreteDropout: p must be .*got {p!r}"):
             nn.ConcreteDropout(p)
         layer = nn.ConcreteDropout(0.3)
