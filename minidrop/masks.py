@@ -5,7 +5,8 @@ size of mask. Replayed, they give the same bits on any machine.
 """
 
 import json
-from dataclasses import asdict, dataclass, fields
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, fields, replace
 
 from .io import write_atomically
 from .nn.dropout.director import directing, director, drop_at
@@ -97,10 +98,20 @@ class _Director:
         self._directing.__exit__()
 
     def place(self, layer):
-        """(seed, stream, call, first sample) of the mask that the layer will get: a replay around
-        this one may say another than the layer."""
-        around = getattr(self.outer, "__self__", None)
-        return around.place(layer) if isinstance(around, _Director) else _own_place(layer)
+        """(seed, stream, call, first sample) of the mask that the layer will get."""
+        return layer.seed, layer.stream, layer.call, first_sample()
+
+    def around(self):
+        """The context manager of this kind that surrounds this one, or None."""
+        outer = getattr(self.outer, "__self__", None)
+        return outer if isinstance(outer, _Director) else None
+
+    @contextmanager
+    def written(self, layer, draw):
+        """What happens meanwhile is this draw, for the tapes around this one."""
+        around = self.around()
+        with around.written(layer, draw) if around else nullcontext():
+            yield
 
     def asked(self, layer, inputs, place):
         """The Draw for a layer that is called with these inputs."""
@@ -122,12 +133,28 @@ class record_masks(_Director):
         self.tape = Tape()
         return self.tape
 
+    def place(self, layer):
+        around = self.around()  # a replay may say another than the layer
+        return around.place(layer) if around else super().place(layer)
+
     def draw(self, layer, inputs):
-        asked, draws = self.asked(layer, inputs, self.place(layer)), self.tape.draws
-        here = len(draws)  # before those of layers that this one calls
-        draws.append(asked)
-        try:
+        with self.on_tape(self.asked(layer, inputs, self.place(layer))):
             return self.outer(layer, inputs) if self.outer else layer.draw(inputs)
+
+    @contextmanager
+    def written(self, layer, draw):
+        with super().written(layer, draw):
+            with self.on_tape(replace(draw, path=self.paths.get(layer, ""))):
+                yield
+
+    @contextmanager
+    def on_tape(self, draw):
+        """Put a draw on the tape, and take it off again where it fails."""
+        draws = self.tape.draws
+        here = len(draws)  # before those of layers that this one calls
+        draws.append(draw)
+        try:
+            yield
         except BaseException:
             del draws[here:]
             raise
@@ -160,20 +187,21 @@ class replay_masks(_Director):
 
     def place(self, layer):
         if self.position == len(self.tape):
-            return _own_place(layer)
+            return super().place(layer)
         draw = self.tape[self.position]
         return draw.seed, draw.stream, draw.call, draw.first_sample
 
     def draw(self, layer, inputs):
-        asked, i = self.asked(layer, inputs, _own_place(layer)), self.position
+        asked, i = self.asked(layer, inputs, super().place(layer)), self.position
         if i == len(self.tape):
             raise ValueError(f"the tape ends after {i} draws, but {asked} asks for one more")
         draw = self.tape[i]
         if not draw.fits(asked):
             raise ValueError(f"draw {i} of the tape is that of {draw}, but {asked} asks for it")
+        written = self.written(layer, replace(draw, path=asked.path))
         self.position += 1
         try:
-            with sample_offset(draw.first_sample):
+            with written, sample_offset(draw.first_sample):
                 return drop_at(layer, inputs, draw.seed, draw.stream, draw.call)
         except BaseException:
             self.position = i
@@ -207,7 +235,8 @@ class hold_masks(_Director):
         return super().__enter__()
 
     def draw(self, layer, inputs):
-        out = layer.drop(*inputs)
+        with self.written(layer, self.asked(layer, inputs, self.place(layer))):
+            out = layer.drop(*inputs)
         self.used[layer] = None
         return out
 
@@ -215,10 +244,6 @@ class hold_masks(_Director):
         super().__exit__()
         for layer in self.used:
             layer.call += 1
-
-
-def _own_place(layer):
-    return layer.seed, layer.stream, layer.call, first_sample()
 
 
 def _checked(entry):

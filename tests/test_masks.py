@@ -174,6 +174,33 @@ def test_record_within_replay():
     assert again == tape and calls(model) == [1, 1]
 
 
+def test_replay_and_hold_within_record():
+    """A tape has all that is drawn in it, whoever says where."""
+    model = net()
+    with md.record_masks(model) as tape:
+        first = model(X).numpy()
+    with md.record_masks() as around, md.record_masks(model) as again:
+        with md.replay_masks(tape):
+            model(X)
+        with md.hold_masks():
+            second = model(X).numpy()
+    assert again[:2] == tape[:] and [draw.call for draw in again] == [0, 0, 1, 1]
+    assert [draw.path for draw in again] == ["2", "4"] * 2
+    assert [draw.path for draw in around] == [""] * 4
+    with md.replay_masks(again):
+        assert_same_bits(model(X).numpy(), first)
+        assert_same_bits(model(X).numpy(), second)
+
+
+def test_a_failed_forward_in_a_hold_is_not_on_the_tape_around_it():
+    layer = nn.DropConnect(nn.Linear(6, 3), 0.5)
+    with md.record_masks() as tape, md.hold_masks():
+        with pytest.raises(ValueError):
+            layer(X[:, :2])
+        layer(X)
+    assert [draw.shape for draw in tape] == [(10, 6)] and layer.call == 1
+
+
 def test_record_of_a_forward_without_inputs():
     class Constant(nn.Module):
         def __init__(self):
