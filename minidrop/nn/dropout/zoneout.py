@@ -16,8 +16,8 @@ class Zoneout(DropoutLayer):
     """
 
     def __init__(self, p=0.5, *, mask="bits", seed=None):
-        super().__init__(p, seed)
         self.mask = F.check_mask(mask)
+        super().__init__(p, seed)
 
     def drop(self, new_state, old_state):
         return F.zoneout(new_state, old_state, self.p, training=self.training, mask=self.mask,

@@ -6,6 +6,7 @@ test_variants.py and in files of their own.
 """
 
 import copy
+import inspect
 import pickle
 import re
 from typing import NamedTuple
@@ -161,6 +162,20 @@ def test_bad_p(row):
         with pytest.raises(error, match=f"{row.layer.__name__}: p must be .*got {p!r}"):
             layer.p = p
         assert layer.p == before
+
+
+def test_a_layer_that_could_not_be_made_takes_no_stream():
+    linear = nn.Linear(4, 4)
+    wrapping = {nn.DropConnect: (linear,), nn.WeightDrop: (linear, "weight")}
+    for variant in dropout.variants():
+        layer, first = variant.layer, wrapping.get(variant.layer, ())
+        before = random.get_rng_state()
+        with pytest.raises(ValueError):
+            layer(*first, *([-1] if layer is nn.GaussianNoise else [2]))
+        if "mask" in inspect.signature(layer).parameters:
+            with pytest.raises(ValueError, match="mask must be"):
+                layer(*first, mask="bytes")
+        assert random.get_rng_state() == before, layer
 
 
 # ---- the law ----
