@@ -96,8 +96,8 @@ cdef cnp.ndarray real_array(object x, str name, int ndim=-1):
         raise TypeError(f"{name} must be float32 or float64, got {a.dtype}")
     if ndim >= 0 and cnp.PyArray_NDIM(a) != ndim:
         raise ValueError(f"{name} must have {ndim} dimensions, got shape {shape_of(a)}")
-    if not cnp.PyArray_ISCARRAY_RO(a):
-        a = np.ascontiguousarray(a, dtype=a.dtype.newbyteorder("=")).reshape(shape_of(a))
+    if not cnp.PyArray_ISCARRAY_RO(a):  # ascontiguousarray would leave it at an odd address
+        a = np.array(a, dtype=a.dtype.newbyteorder("="), order="C")
     return a
 
 
@@ -1073,7 +1073,7 @@ def class_labels(labels, shape, Py_ssize_t classes):
     if labels.shape != tuple(shape):
         raise ValueError(f"labels must have shape {tuple(shape)}, one for each row of logits, "
                          f"got {labels.shape}")
-    cdef cnp.ndarray checked = np.ascontiguousarray(labels, dtype=np.int64).reshape(shape)
+    cdef cnp.ndarray checked = np.require(labels, np.int64, "CA")
     cdef const int64_t *label = <const int64_t *>data(checked)
     cdef Py_ssize_t i, n = cnp.PyArray_SIZE(checked)
     for i in range(n):

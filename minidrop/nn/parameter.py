@@ -8,9 +8,9 @@ from ..tensor import Tensor, as_array
 class Parameter(Tensor):
     """A Tensor that an optimizer changes: a Module lists it once it is an attribute.
 
-    array: what a Tensor takes; it is copied only where it is read-only or not contiguous, so that
-    `p.data[...] = x` always works. requires_grad=False freezes it. Copies and pickles carry the
-    values, without the gradient.
+    array: what a Tensor takes; it is copied only where it is read-only, not contiguous or not
+    aligned, so that `p.data[...] = x` and an optimizer's step always work. requires_grad=False
+    freezes it. Copies and pickles carry the values, without the gradient.
     """
 
     __slots__ = ()
@@ -28,6 +28,6 @@ class Parameter(Tensor):
 def writable(array):
     """array as an ndarray that can be written in place: itself, or a copy."""
     a = as_array(array)
-    if a.flags.c_contiguous and a.flags.writeable:
+    if a.flags.carray:  # contiguous, aligned, writable
         return a
     return np.array(a, order="C")

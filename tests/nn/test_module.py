@@ -8,6 +8,7 @@ import pytest
 from helpers import assert_same_bits, normals
 from models import Pair, Scale
 
+from minidrop import optim
 from minidrop.nn import Linear, Module, ModuleList, Parameter, Sequential
 from minidrop.tensor import Tensor
 
@@ -127,6 +128,14 @@ def test_parameter_read_only_and_transposed():
         p.data[...] = 1
         assert p.shape == given.shape and p.data.flags.c_contiguous
     assert Parameter(1.5).shape == ()
+
+
+def test_parameter_at_an_odd_address():
+    odd = np.zeros(4 * 6 + 1, np.uint8)[1:].view(np.float32).reshape(2, 3)
+    p = Parameter(odd)
+    p.grad = np.ones((2, 3), np.float32)
+    optim.SGD([p], lr=1).step()
+    assert (p.data == -1).all()
 
 
 def test_parameter_integers():
