@@ -204,16 +204,19 @@ def main(arguments=None):
     parser, args = parse(arguments)
     try:
         models = {WITH: make(args.p_conv, args.p_fc, args), WITHOUT: make(0.0, 0.0, args)}
+        if args.threads:
+            md.set_num_threads(args.threads)
     except ValueError as error:
         parser.error(str(error))
-    if args.threads:
-        md.set_num_threads(args.threads)
     try:
         sets = digits.load(args.data, args.seed, args.quick)
     except (data.DataNotFoundError, data.DataFormatError) as error:
         sys.exit(f"--data {args.data}: {error}")
     args.data = sets.source
-    begin(args)
+    try:
+        begin(args)
+    except OSError as error:
+        sys.exit(f"--out {args.out}: {error}")
     print(f"{sets.describe()}\nminidrop {md.__version__}, {md.isa()}, "
           f"{md.get_num_threads()} threads")  # fmt: skip
     print(models[WITH][0].summary((28, 28, 1)))

@@ -152,12 +152,21 @@ def test_mnist_cnn_resume_of_nothing(env, tmp_path):
         ("--lr", "-1", "-1"),
         ("--epochs", "0", "expected 1 or more"),
         ("--batch-size", "-3", "expected 1 or more"),
+        ("--threads", "99999", "from 1 to 4096, got 99999"),
     ],
 )
 def test_mnist_cnn_bad_option(env, tmp_path, option, value, told):
     done = run(tmp_path, env, "mnist_cnn", option, value, status=2)
     assert told in done.stderr and "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_mnist_cnn_out_that_cannot_be(env, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    done = run(tmp_path, env, "mnist_cnn", "--data", "mnist5k", "--out", file, status=1)
+    assert f"--out {file}: " in done.stderr and "Traceback" not in done.stderr
+    assert file.read_text() == "mine"
 
 
 def test_mnist_cnn_folder_without_data(env, tmp_path):
