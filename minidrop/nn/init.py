@@ -8,6 +8,7 @@ input goes to: for (in, out) as they stand, for (kh, kw, cin/groups, cout) times
 from math import prod, sqrt
 
 from .. import random
+from ..tensor import Tensor
 
 GAINS = {
     "linear": 1.0, "conv2d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": sqrt(2), "selu": 0.75
@@ -16,6 +17,7 @@ GAINS = {
 
 def fans(tensor):
     """(fan_in, fan_out) of a weight (..., in, out). ValueError for fewer than two dims."""
+    _check_tensor(tensor)
     if tensor.ndim < 2:
         raise ValueError(f"fans need a weight of at least two dims, got shape {tensor.shape}")
     *window, inputs, outputs = tensor.shape
@@ -35,6 +37,7 @@ def calculate_gain(nonlinearity, param=None):
 
 def uniform_(tensor, a=0.0, b=1.0):
     """Uniform over [a, b)."""
+    _check_tensor(tensor)
     if not a <= b:
         raise ValueError(f"a must not be more than b, got a={a}, b={b}")
     tensor.data[...] = random.uniform(tensor.shape, a, b)
@@ -43,15 +46,17 @@ def uniform_(tensor, a=0.0, b=1.0):
 
 def normal_(tensor, mean=0.0, std=1.0):
     """Normal with this mean and standard deviation."""
+    _check_tensor(tensor)
     if not std >= 0:
         raise ValueError(f"std must be at least 0, got {std}")
     tensor.data[...] = random.normal(tensor.shape, mean, std)
     return tensor
 
 
-def constant_(tensor, value):
+def constant_(tensor, val):
     """One value everywhere."""
-    tensor.data[...] = value
+    _check_tensor(tensor)
+    tensor.data[...] = val
     return tensor
 
 
@@ -103,6 +108,11 @@ def default_(weight, bias=None):
     uniform_(weight, -bound, bound)
     if bias is not None:
         uniform_(bias, -bound, bound)
+
+
+def _check_tensor(tensor):
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"tensor must be a Tensor to fill, got {type(tensor).__name__}")
 
 
 def _kaiming_std(tensor, a, mode, nonlinearity):

@@ -117,3 +117,9 @@ def test_bad_arguments_change_nothing(call, message):
     with pytest.raises(ValueError, match=message):
         call(w)
     assert (w.data == 7).all()
+
+
+@pytest.mark.parametrize("fill", [init.ones_, init.normal_, init.uniform_, init.xavier_normal_])
+def test_only_tensors_are_filled(fill):
+    with pytest.raises(TypeError, match="tensor must be a Tensor to fill, got ndarray"):
+        fill(np.zeros((2, 2)))
