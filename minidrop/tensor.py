@@ -92,6 +92,15 @@ class Tensor:
             raise ValueError(f"item() needs a tensor of one element, got shape {self.shape}")
         return self.data.item()
 
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __format__(self, spec):  # f"{loss:.4f}"
+        return format(self.item(), spec) if spec else str(self)
+
     def tolist(self):
         """Nested lists of Python numbers."""
         return self.data.tolist()
@@ -260,6 +269,8 @@ def _reverse_order(root):
 def graph(tensor):
     """The graph above a tensor as text: an op a line, its parents indented under it, and what was
     shown before by its number."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"graph() shows the graph of a Tensor, got {type(tensor).__name__}")
     lines, numbers = [], {}
     stack = [(tensor, 0)]
     while stack:

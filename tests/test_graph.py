@@ -320,3 +320,8 @@ def test_graph_as_text():
     assert lines[5] == "    #2 (above)"
     out.backward()
     assert graph(out) == "#0 sum () float32 (freed)"
+
+
+def test_graph_of_no_tensor():
+    with pytest.raises(TypeError, match="Tensor, got ndarray"):
+        graph(np.zeros(2))

@@ -160,3 +160,12 @@ def test_as_tensors_keeps_none():
     t = Tensor([1.0])
     a, b, c = as_tensors(t, None, [2.0])
     assert a is t and b is None and isinstance(c, Tensor)
+
+
+def test_a_single_number_converts_and_formats():
+    t = Tensor(np.float32([[2.5]]))
+    assert (float(t), int(t), f"{t:.2f}") == (2.5, 2, "2.50")
+    assert f"{t}" == str(t)
+    for use in (float, int, "{:.2f}".format):
+        with pytest.raises(ValueError, match=r"one element, got shape \(2,\)"):
+            use(Tensor([1.0, 2.0]))
