@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .tensor import Tensor, as_tensors, no_grad
+from .tensor import Tensor, no_grad
 
 
 def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
@@ -46,7 +46,8 @@ def gradcheck(fn, inputs, eps=1e-6, atol=1e-5, rtol=1e-3):
 
 def _prepare(inputs):
     """Every input as a tensor of its own, and the positions of those to check."""
-    given = as_tensors(*(inputs if isinstance(inputs, (tuple, list)) else (inputs,)))
+    inputs = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
+    given = [x if isinstance(x, Tensor) else Tensor(x) for x in inputs]
     floats = [i for i, t in enumerate(given) if t.dtype.kind == "f"]
     if not floats:
         dtypes = ", ".join(str(t.dtype) for t in given)

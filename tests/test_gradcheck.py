@@ -95,6 +95,8 @@ def test_integer_inputs_are_passed_on():
     assert gradcheck(lambda x, i: x[i], (normals(5), np.array([1, 1, 4])))
     with pytest.raises(TypeError, match="must hold a float array, got int64"):
         gradcheck(lambda i: i, np.array([1]))
+    with pytest.raises(TypeError, match="real numbers, got object"):
+        gradcheck(lambda x, b: x, (normals(5), None))
 
 
 def test_several_outputs():

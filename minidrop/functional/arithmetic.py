@@ -4,9 +4,9 @@
 import numpy as np
 
 from .. import _kernels
-from ..tensor import as_tensors, node
+from ..tensor import node
 from .broadcast import sum_to
-from .operands import as_float, constant, operands
+from .operands import as_float, as_tensor, constant, operands
 
 
 def add(a, b):
@@ -127,7 +127,7 @@ def _greater(a, b, op, kernel, numpy_op, wins):
 def where(condition, a, b):
     """a where condition (bool) is true, else b, with broadcasting of all three. What is not chosen
     gets the gradient 0."""
-    (condition,) = as_tensors(condition)
+    condition = as_tensor(condition)
     if condition.dtype.kind != "b":
         raise TypeError(f"condition must hold bools, got {condition.dtype}")
     a, b = operands("where", a, b)
@@ -145,7 +145,7 @@ def where(condition, a, b):
 
 def neg(x):
     """-x."""
-    (x,) = as_tensors(x)
+    x = as_tensor(x)
     if x.dtype.kind != "f":
         return constant(np.negative(x.data))
     return node(_kernels.neg(x.data), (x,), lambda dout: (_kernels.neg(dout),), "neg")
@@ -153,7 +153,7 @@ def neg(x):
 
 def abs(x):
     """x without its sign; the gradient at 0 is 0."""
-    (x,) = as_tensors(x)
+    x = as_tensor(x)
     if x.dtype.kind != "f":
         return constant(np.abs(x.data))
 
@@ -196,7 +196,7 @@ def clip(x, min=None, max=None):
     """x, but `min` where it is less and `max` where it is greater; NaN stays NaN. min, max:
     numbers, of which one may be left out. The gradient is 0 outside [min, max]. ValueError where
     both are left out or one is NaN."""
-    (x,) = as_tensors(x)
+    x = as_tensor(x)
     for name, bound in (("min", min), ("max", max)):
         if bound is not None and not isinstance(bound, (int, float, np.number)):
             raise TypeError(f"{name} must be a number or None, got {bound!r}")
@@ -205,7 +205,10 @@ def clip(x, min=None, max=None):
     if min is None and max is None:
         raise ValueError("clip needs min or max")
     if x.dtype.kind != "f":
-        return constant(np.clip(x.data, min, max))
+        try:
+            return constant(np.clip(x.data, min, max))
+        except OverflowError as error:
+            raise ValueError(f"min {min} or max {max} does not fit into {x.dtype}") from error
     low = x.dtype.type(-np.inf if min is None else min)
     high = x.dtype.type(np.inf if max is None else max)
 

@@ -2,6 +2,7 @@
 
 from .. import _kernels
 from ..tensor import as_tensors, node, wants_graph
+from .operands import as_tensor
 
 check_algo = _kernels.check_conv_algo
 
@@ -26,7 +27,7 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, *, relu=Fals
     ValueError otherwise. "auto" takes it where it is faster, which depends on the layer and the
     size of one image only, unless `set_conv_algo` says otherwise.
     """
-    x, w, b = as_tensors(x, w, b)
+    x, w, (b,) = as_tensor(x), as_tensor(w), as_tensors(b)
     parents = (x, w) if b is None else (x, w, b)
     where = (stride, padding, dilation, groups)
     winners = None

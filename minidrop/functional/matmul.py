@@ -7,6 +7,7 @@ import numpy as np
 from .. import _kernels
 from ..tensor import as_tensors, node
 from .broadcast import sum_to
+from .operands import as_tensor
 
 
 def linear(x, w, b=None, *, relu=False, dropout=None):
@@ -18,11 +19,14 @@ def linear(x, w, b=None, *, relu=False, dropout=None):
     """
     if dropout is not None and not relu:
         raise ValueError("linear: dropout in the same pass takes a relu before it")
-    x, w, b = as_tensors(x, w, b)
+    x, w, (b,) = as_tensor(x), as_tensor(w), as_tensors(b)
     rows, weight = x.data, w.data
     shape = rows.shape
     if not shape or weight.ndim != 2 or shape[-1] != weight.shape[0]:
         raise ValueError(f"linear: x (..., in) and w (in, out) do not fit: {shape}, {w.shape}")
+    if rows.dtype != weight.dtype:
+        raise TypeError(f"linear: x is {rows.dtype} but w is {weight.dtype}: one op takes one "
+                        "element type")
     if len(shape) != 2:
         rows = rows.reshape(math.prod(shape[:-1]), shape[-1])
     y = _kernels.matmul(rows, weight, None if b is None else b.data, relu=relu)
@@ -58,11 +62,13 @@ def linear(x, w, b=None, *, relu=False, dropout=None):
 def matmul(a, b):
     """a @ b as NumPy has it: vectors, matrices, and stacks of matrices with broadcasting.
     ValueError where the inner sizes differ or a scalar is given."""
-    a, b = as_tensors(a, b)
+    a, b = as_tensor(a), as_tensor(b)
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(f"matmul takes no scalars: a {a.shape}, b {b.shape}")
     if a.shape[-1] != b.shape[-2 if b.ndim > 1 else 0]:
         raise ValueError(f"matmul: inner sizes differ: a {a.shape}, b {b.shape}")
+    if a.dtype != b.dtype:
+        raise TypeError(f"matmul: a is {a.dtype} but b is {b.dtype}: one op takes one element type")
     if b.ndim == 2:
         return linear(a, b)
     left = a.data.reshape(1, -1) if a.ndim == 1 else a.data

@@ -1,8 +1,7 @@
 """Normalization: the value, and the closure that returns its gradients."""
 
-import numpy as np
-
 from .. import _kernels
+from ..arguments import integer
 from ..tensor import Tensor, as_tensors, node
 from .operands import as_float
 
@@ -49,9 +48,9 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     where they are given. ValueError where it is not.
     """
     x, weight, bias = _with_parameters(x, weight, bias)
-    if isinstance(normalized_shape, (int, np.integer)):
-        normalized_shape = (normalized_shape,)
-    shape = tuple(normalized_shape)
+    shape = normalized_shape
+    shape = shape if isinstance(shape, (tuple, list)) else (shape,)
+    shape = tuple(integer("normalized_shape", size, low=0) for size in shape)
     y, mean, inverse = _kernels.layer_norm(x.data, shape, _data(weight), _data(bias), eps)
 
     def backward(dout):

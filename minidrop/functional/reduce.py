@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import _kernels
-from ..tensor import Tensor, as_tensors, node
+from ..tensor import Tensor, node
 from .arithmetic import mul, sub
 from .broadcast import spread, zeros
-from .operands import as_float, constant
+from .operands import as_float, as_tensor, constant
 
 
 class Extreme(NamedTuple):
@@ -25,7 +25,7 @@ class Extreme(NamedTuple):
 
 def sum(x, dim=None, keepdim=False):
     """The sum over dim: an int, a tuple of ints, or None for all."""
-    (x,) = as_tensors(x)
+    x = as_tensor(x)
     dims = _dims(dim, x.ndim)
     if x.dtype.kind != "f":
         return constant(np.sum(x.data, axis=dims, keepdims=keepdim, dtype=np.int64))
@@ -87,7 +87,7 @@ def argmin(x, dim=None, keepdim=False):
 
 
 def _extreme(x, dim, keepdim, least):
-    (x,) = as_tensors(x)
+    x = as_tensor(x)
     d = None if dim is None else _kernels.checked_dim(dim, x.ndim)
     if x.dtype.kind != "f":
         values, places = _integer_extreme(x.data, d, keepdim, least)
@@ -109,7 +109,7 @@ def _extreme(x, dim, keepdim, least):
 
 
 def _places(x, dim, keepdim, least):
-    (x,) = as_tensors(x)
+    x = as_tensor(x)
     d = None if dim is None else _kernels.checked_dim(dim, x.ndim)
     if x.dtype.kind != "f":
         return constant(_integer_extreme(x.data, d, keepdim, least)[1])
@@ -118,7 +118,11 @@ def _places(x, dim, keepdim, least):
 
 def _integer_extreme(x, d, keepdim, least):
     find, choose = (np.argmin, np.min) if least else (np.argmax, np.max)
-    return choose(x, axis=d, keepdims=keepdim), find(x, axis=d, keepdims=keepdim)
+    try:
+        return choose(x, axis=d, keepdims=keepdim), find(x, axis=d, keepdims=keepdim)
+    except ValueError:
+        what = "min" if least else "max"
+        raise ValueError(f"{what} of no elements: x has shape {x.shape}") from None
 
 
 def _dims(dim, ndim):

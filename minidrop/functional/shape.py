@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from .. import _kernels
-from ..tensor import Tensor, as_tensors, node
+from ..tensor import Tensor, node
 from .broadcast import zeros
 from .operands import alike, as_tensor, constant
 
@@ -16,7 +16,7 @@ from .operands import alike, as_tensor, constant
 def reshape(x, *shape):
     """The same elements in another shape: ints or one tuple, of which one may be -1. ValueError
     where their number differs."""
-    (x,) = as_tensors(x)
+    x = as_tensor(x)
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = tuple(shape[0])
     try:
@@ -29,7 +29,7 @@ def reshape(x, *shape):
 
 def flatten(x, start_dim=0, end_dim=-1):
     """Dims start_dim to end_dim, both included, as one. A scalar gets one dim."""
-    (x,) = as_tensors(x)
+    x = as_tensor(x)
     if x.ndim == 0:
         return reshape(x, 1)
     first, last = (_kernels.checked_dim(d, x.ndim) for d in (start_dim, end_dim))
@@ -41,7 +41,7 @@ def flatten(x, start_dim=0, end_dim=-1):
 def transpose(x, *axes):
     """The dims in the order of `axes`, a permutation of them (ints or one tuple); without axes, in
     reverse. As NumPy's transpose, not PyTorch's."""
-    (x,) = as_tensors(x)
+    x = as_tensor(x)
     if not axes:
         return node(x.data.T, (x,), lambda dout: (dout.T,), "transpose")
     if len(axes) == 1 and isinstance(axes[0], (tuple, list)):

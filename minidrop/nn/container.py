@@ -2,7 +2,7 @@
 
 from operator import index as as_index
 
-from ..tensor import as_tensors
+from ..functional import as_tensor
 from .fusion import plan
 from .module import Module, checked_layer
 
@@ -135,7 +135,7 @@ class Identity(Module):
         pass
 
     def forward(self, x):
-        return as_tensors(x)[0]
+        return as_tensor(x)
 
 
 def opened(model):

@@ -1,7 +1,6 @@
 """Normalization layers: channels are the last dim."""
 
 from .. import functional as F
-from ..tensor import as_tensors
 from . import init
 from .arguments import array, flag, integer, parameter, real
 from .module import Module
@@ -43,7 +42,7 @@ class _BatchNorm(Module):
             init.zeros_(self.num_batches_tracked)
 
     def forward(self, x):
-        (x,) = as_tensors(x)
+        x = F.as_tensor(x)
         if x.ndim not in self.dims:
             expected = " or ".join(self.dims.values())
             raise ValueError(f"{type(self).__name__}: x must be {expected}, got shape {x.shape}")

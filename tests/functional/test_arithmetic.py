@@ -232,6 +232,11 @@ def test_bad_clip_bounds_are_named(bounds, error, message):
         F.clip(np.float32([1]), *bounds)
 
 
+def test_clip_bounds_beyond_the_integers_are_named():
+    with pytest.raises(ValueError, match=f"min {2**64} or max None does not fit into int64"):
+        F.clip([1], 2**64)
+
+
 @pytest.mark.parametrize("shapes", SHAPES.values(), ids=SHAPES)
 def test_where(shapes):
     for a, b in (shapes, shapes[::-1]):

@@ -58,7 +58,7 @@ def test_bad_matmul_is_named():
         x @ 2.0
     with pytest.raises(ValueError, match="scalars"):
         2.0 @ x
-    with pytest.raises(TypeError, match="float64"):
+    with pytest.raises(TypeError, match="matmul: a is float32 but b is float64"):
         x @ normals((4, 5), dtype=np.float64)
     with pytest.raises(ValueError):
         Tensor(normals((2, 3, 4))) @ normals((5, 4, 2))
@@ -95,5 +95,7 @@ def test_bad_linear_is_named():
         F.linear(normals((5, 4)), normals((3, 4)))
     with pytest.raises(ValueError, match="do not fit"):
         F.linear(np.float32(1), normals((1, 4)))
+    with pytest.raises(TypeError, match="linear: x is float64 but w is float32"):
+        F.linear(normals((5, 4), dtype=np.float64), normals((4, 3)))
     with pytest.raises(ValueError, match=r"bias must have shape \(3,\), got \(4,\)"):
         F.linear(normals((5, 4)), normals((4, 3)), normals(4))

@@ -171,6 +171,9 @@ def test_layer_norm_shapes_that_do_not_fit():
     x = normals((4, 6))
     with pytest.raises(ValueError, match=r"normalized_shape \(5,\) must be the last dimensions"):
         F.layer_norm(x, 5)
+    for given in (None, 6.0, ("6",)):
+        with pytest.raises(TypeError, match="normalized_shape must be an int, got"):
+            F.layer_norm(x, given)
     with pytest.raises(ValueError, match=r"weight must have shape \(6,\), got \(4,\)"):
         F.layer_norm(x, 6, normals(4))
     with pytest.raises(TypeError, match="bias is float64 but x is float32"):

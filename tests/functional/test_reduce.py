@@ -107,6 +107,8 @@ def test_empty():
             op(x, 0)
         with pytest.raises(ValueError, match="no elements"):
             op(x)
+        with pytest.raises(ValueError, match=r"no elements: x has shape \(0,\)"):
+            op(np.zeros(0, np.int64))
 
 
 def test_scalar():
