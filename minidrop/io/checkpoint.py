@@ -24,6 +24,8 @@ import safetensors
 import safetensors.numpy
 
 from .. import random
+from ..nn.module import checked_layer
+from ..optim.optimizer import checked_optimizer
 from .atomic import write_atomically
 from .tree import as_plain, pack, unpack
 
@@ -45,6 +47,7 @@ def save(path, model, optimizer=None, **meta):
 
     Raises TypeError where `meta` holds anything else, OSError where the file cannot be written.
     """
+    _check_kinds(model, optimizer)
     arrays = {}
     for name, value in model.state_dict().items():
         arrays[f"model.{name}"] = as_plain(value, f"model.{name}")
@@ -97,6 +100,7 @@ class Checkpoint:
 
     def restore(self, model, optimizer=None):
         """Put everything in its place, or, where something does not fit or fails, nothing."""
+        _check_kinds(model, optimizer)
         if optimizer is not None:
             self._check_optimizer(optimizer)
         state = None if optimizer is None else self.optimizer["state"]
@@ -193,6 +197,12 @@ def _unpack_optimizer(packed, arrays):
     if packed is None:
         return None
     return {"class": packed["class"], "state": unpack(packed["state"], arrays)}
+
+
+def _check_kinds(model, optimizer):
+    checked_layer("model", model)
+    if optimizer is not None:
+        checked_optimizer(optimizer)
 
 
 def _snapshot(model, optimizer):

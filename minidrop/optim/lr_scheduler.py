@@ -8,7 +8,7 @@ chained: several on one optimizer, stepped one after the other.
 import copy
 import math
 
-from .optimizer import Optimizer
+from .optimizer import checked_optimizer
 from .options import choice, flag, for_groups, integer, not_negative, number
 
 
@@ -19,7 +19,7 @@ class LRScheduler:
     """
 
     def __init__(self, optimizer, last_epoch=-1):
-        self.optimizer = _checked_optimizer(optimizer)
+        self.optimizer = checked_optimizer(optimizer)
         last_epoch = integer("last_epoch", last_epoch, -1)
         for group in optimizer.param_groups:
             if last_epoch == -1:
@@ -160,7 +160,7 @@ class OneCycleLR(LRScheduler):
         three_phase=False,
         last_epoch=-1,
     ):
-        _checked_optimizer(optimizer)
+        checked_optimizer(optimizer)
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
                 raise ValueError("total_steps, or both epochs and steps_per_epoch, must be given")
@@ -248,7 +248,7 @@ class ReduceLROnPlateau(LRScheduler):
         min_lr=0.0,
         eps=1e-8,
     ):
-        self.optimizer = _checked_optimizer(optimizer)
+        self.optimizer = checked_optimizer(optimizer)
         self.mode = choice("mode", mode, "min", "max")
         self.factor = number("factor", factor, 0, below=1)
         self.patience = integer("patience", patience, 0)
@@ -287,9 +287,3 @@ class ReduceLROnPlateau(LRScheduler):
         if self.threshold_mode == "rel":
             return sign * value > sign * self.best * (1 + sign * self.threshold)
         return sign * value > sign * self.best + self.threshold
-
-
-def _checked_optimizer(optimizer):
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"optimizer must be an Optimizer, got {type(optimizer).__name__}")
-    return optimizer

@@ -245,6 +245,13 @@ class Optimizer:
         return loaded
 
 
+def checked_optimizer(optimizer):
+    """optimizer, or a TypeError that says what came instead."""
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be an Optimizer, got {type(optimizer).__name__}")
+    return optimizer
+
+
 def _in_order(params):
     """The items of params, in their order."""
     if isinstance(params, (Tensor, np.ndarray, str, bytes, dict, set, frozenset)):

@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 
 from ..data.batches import Batches, as_samples
+from ..nn.module import checked_layer
 from ..tensor import Tensor, no_grad
 from .metrics import Totals, as_metrics
 
@@ -20,6 +21,7 @@ def evaluate(model, loss, data, *, batch_size=256, metrics=("accuracy",), transf
     The model is in eval mode meanwhile, and each of its modules then in the mode it was in. No
     samples give nan.
     """
+    check_model_and_loss(model, loss)
     x, y = as_pair("data", data)
     totals = Totals(as_metrics(metrics))
     samples = Batches(x, y, batch_size, shuffle=False, transform=transform)
@@ -37,6 +39,7 @@ def predict(model, x, batch_size=256, *, transform=None):
     In batches of `batch_size`, which does not change the result; in eval mode, like `evaluate`.
     No samples give an empty array with the shape that outputs have.
     """
+    checked_layer("model", model)
     x = as_samples("x", x)
     samples = Batches(x, None, batch_size, shuffle=False, transform=transform)
     dtype = dtype_of(model)
@@ -58,6 +61,13 @@ def forward(model, loss, xb, yb, dtype):
     if value.shape not in ((), (1,)):
         raise ValueError(f"loss must give one number, got shape {value.shape}")
     return outputs, value
+
+
+def check_model_and_loss(model, loss):
+    """TypeError unless they are a Module and a function."""
+    checked_layer("model", model)
+    if not callable(loss):
+        raise TypeError(f"loss must be a function of (outputs, targets), got {loss!r}")
 
 
 @contextlib.contextmanager

@@ -1,14 +1,23 @@
 """The training loop."""
 
 import time
+from collections.abc import Iterable
 
 import numpy as np
 
 from .. import io, random
 from ..arguments import integer
 from ..data.batches import Batches
+from ..optim.optimizer import checked_optimizer
 from .callbacks import Callback
-from .evaluate import as_pair, dtype_of, evaluate, forward, keeping_modes
+from .evaluate import (
+    as_pair,
+    check_model_and_loss,
+    dtype_of,
+    evaluate,
+    forward,
+    keeping_modes,
+)
 from .interrupt import uninterrupted
 from .metrics import as_metrics
 from .progress import Progress
@@ -64,6 +73,8 @@ def fit(
     Raises ValueError or TypeError, before anything has changed, for arguments that do not fit;
     and, from the first step that they concern, whatever model, loss and metrics raise.
     """
+    check_model_and_loss(model, loss)
+    checked_optimizer(optimizer)
     x, y = as_pair("data", data)
     checkpoint = None if resume is None else io.read(resume)
     if seed is None:
@@ -114,6 +125,8 @@ def fit(
 
 
 def _in_order(callbacks):
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks must be a list of train.Callback objects, got {callbacks!r}")
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise TypeError(f"callbacks must be train.Callback objects, got {callback!r}")

@@ -403,3 +403,16 @@ def test_saving_changes_nothing(trained, tmp_path):
     before = fingerprint(*trained)
     md.save(tmp_path / "file", *trained)
     assert fingerprint(*trained) == before
+
+
+def test_arguments_of_another_kind_are_named(trained, tmp_path):
+    model, optimizer = trained
+    path = tmp_path / "file"
+    for call in (md.save, md.load):
+        with pytest.raises(TypeError, match="model must be a Module, got NoneType"):
+            call(path, None)
+        with pytest.raises(TypeError, match="optimizer must be an Optimizer, got Sequential"):
+            call(path, model, model)
+        if call is md.save:
+            assert not path.exists()
+            md.save(path, model, optimizer)

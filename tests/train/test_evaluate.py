@@ -109,3 +109,12 @@ def test_loss_that_is_no_number(build, blobs):
     model, _ = build()
     with pytest.raises(ValueError, match=r"loss must give one number, got shape \(90, 3\)"):
         train.evaluate(model, lambda outputs, targets: outputs, blobs)
+
+
+def test_arguments_of_another_kind_are_named(build, blobs):
+    with pytest.raises(TypeError, match="model must be a Module, got NoneType"):
+        train.predict(None, blobs[0])
+    with pytest.raises(TypeError, match="model must be a Module, got ndarray"):
+        train.evaluate(blobs[0], nn.CrossEntropyLoss(), blobs)
+    with pytest.raises(TypeError, match="loss must be a function .* got 'mse'"):
+        train.evaluate(build()[0], "mse", blobs)

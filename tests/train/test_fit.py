@@ -207,6 +207,19 @@ def test_bad_arguments_change_nothing(build, blobs, fingerprint, error, change):
     assert fingerprint(model, optimizer) == before
 
 
+def test_arguments_of_another_kind_are_named(build, blobs):
+    model, optimizer = build()
+    loss, options = nn.CrossEntropyLoss(), {"epochs": 1, "batch_size": 20, "progress": False}
+    with pytest.raises(TypeError, match="model must be a Module, got Adam"):
+        train.fit(optimizer, model, loss, blobs, **options)
+    with pytest.raises(TypeError, match="optimizer must be an Optimizer, got NoneType"):
+        train.fit(model, None, loss, blobs, **options)
+    with pytest.raises(TypeError, match="loss must be a function .* got None"):
+        train.fit(model, optimizer, None, blobs, **options)
+    with pytest.raises(TypeError, match="callbacks must be a list of"):
+        train.fit(model, optimizer, loss, blobs, callbacks=train.EarlyStopping(), **options)
+
+
 def test_label_out_of_range_updates_nothing(build, blobs):
     model, optimizer = build()
     before = [parameter.data.copy() for parameter in model.parameters()]
