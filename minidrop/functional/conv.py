@@ -25,7 +25,8 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, *, relu=Fals
     multiplications with kernels of 3 x 3, 2.8 times with 5 x 5, for rounding errors of up to about
     4e-6 of the largest value where "direct" has 1e-6. It takes stride, dilation and groups 1;
     ValueError otherwise. "auto" takes it where it is faster, which depends on the layer and the
-    size of one image only, unless `set_conv_algo` says otherwise.
+    size of one image only, unless `set_conv_algo` says otherwise; and never for the gradients
+    behind pool > 1, which then differ from those of the separate ops by as much rounding.
     """
     x, w, (b,) = as_tensor(x), as_tensor(w), as_tensors(b)
     parents = (x, w) if b is None else (x, w, b)

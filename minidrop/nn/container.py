@@ -81,8 +81,8 @@ class Sequential(Layers):
     """Each layer on the output of the one before it.
 
     Sequential(*layers), or Sequential(OrderedDict) of name -> layer. Neighbours that `fusion.py`
-    has a function for are computed by it, with the same bits; `fuse = False` computes each by
-    itself.
+    has a function for are computed by it, with the same bits (but see algo= of
+    `functional.conv2d` for gradients behind a pooling); `fuse = False` computes each by itself.
     """
 
     fuse = True
