@@ -59,8 +59,8 @@ typedef struct {
 static void depthwise_rows(const slide *s, real *target, const real *source, ptrdiff_t y0,
                            ptrdiff_t y1);
 
-/* Leave out those of runs *first .. *last that read rows of zeros, above or below the image, for row
-   y of the target. Runs go down the source. */
+/* Leave out those of runs *first .. *last that read rows of zeros, above or below the image, for
+   row y of the target. Runs go down the source. */
 INLINE void clip_runs(const slide *s, ptrdiff_t y, ptrdiff_t *first, ptrdiff_t *last)
 {
     const frame *f = &s->frame;

@@ -1,8 +1,9 @@
 """Losses: the value, and the closure that returns its gradients.
 
 reduction: "mean" (over every loss, so that nothing gives NaN, as in PyTorch), "sum" (0 of nothing)
-or "none" (each loss). Classes are the last dimension of logits, (..., classes); labels are integers
-(...), a tensor, an array or a list, from 0 to classes - 1. Integers elsewhere become float32.
+or "none" (each loss). Classes are the last dimension of logits, (..., classes). A target of classes
+holds their numbers, integers (...) from 0 to classes - 1, as a tensor, an array or a list. Integers
+elsewhere become float32.
 """
 
 import numpy as np
@@ -15,16 +16,16 @@ from .operands import as_float, operands
 from .reduce import mean, sum
 
 
-def cross_entropy(logits, labels, label_smoothing=0.0, reduction="mean"):
-    """-log of the softmax of logits (..., classes) at the labels (...), in one pass.
+def cross_entropy(logits, target, reduction="mean", label_smoothing=0.0):
+    """-log of the softmax of logits (..., classes) at the target (...), in one pass.
 
-    label_smoothing s, from 0 to 1: the target is 1 - s + s / classes at the label and s / classes
-    elsewhere (Szegedy et al., 2016). TypeError unless the labels are integers; ValueError, naming
-    the first bad label and where it is, unless all of them are classes.
+    label_smoothing s, from 0 to 1: a class weighs 1 - s + s / classes where it is the target and
+    s / classes elsewhere (Szegedy et al., 2016). TypeError unless the target is of integers;
+    ValueError, naming the first bad label and where it is, unless all of them are classes.
     """
     _check_reduction(reduction)
     logits = as_float(logits)
-    labels = as_array(labels)
+    labels = as_array(target)
     count = labels.size
     scale = 1 / count if reduction == "mean" and count else 1.0
     losses, slope = _kernels.cross_entropy(
@@ -39,14 +40,14 @@ def cross_entropy(logits, labels, label_smoothing=0.0, reduction="mean"):
     return node(_reduced(losses, reduction), (logits,), backward, "cross_entropy")
 
 
-def nll_loss(log_probabilities, labels, reduction="mean"):
-    """-log_probabilities (..., classes) at the labels (...): cross entropy after log_softmax.
+def nll_loss(log_probabilities, target, reduction="mean"):
+    """-log_probabilities (..., classes) at the target (...): cross entropy after log_softmax.
     Errors as there."""
     _check_reduction(reduction)
     x = as_float(log_probabilities)
     if x.ndim == 0:
         raise ValueError("log_probabilities must have shape (..., classes), got a scalar")
-    place = _kernels.class_labels(as_array(labels), x.shape[:-1], x.shape[-1])[..., None]
+    place = _kernels.class_labels(as_array(target), x.shape[:-1], x.shape[-1])[..., None]
     losses = _kernels.neg(np.take_along_axis(x.data, place, -1)[..., 0])
     shape, count = x.shape, losses.size if reduction == "mean" else 1
 

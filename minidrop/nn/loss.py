@@ -21,7 +21,7 @@ class _Loss(Module):
 
 
 class CrossEntropyLoss(_Loss):
-    """-log softmax(logits)[label] of each row: logits (..., classes), integer labels (...).
+    """-log softmax(logits)[target] of each row: logits (..., classes), integer target (...).
 
     label_smoothing: how much of the target is spread evenly over all classes, 0 to 1 (Szegedy et
     al. 2016, "Rethinking the inception architecture").
@@ -31,8 +31,8 @@ class CrossEntropyLoss(_Loss):
         super().__init__(reduction)
         self.label_smoothing = real("label_smoothing", label_smoothing, 0, 1)
 
-    def forward(self, logits, labels):
-        return F.cross_entropy(logits, labels, self.label_smoothing, self.reduction)
+    def forward(self, logits, target):
+        return F.cross_entropy(logits, target, self.reduction, self.label_smoothing)
 
     def extra_repr(self):
         parts = [f"label_smoothing={self.label_smoothing}"] * (self.label_smoothing > 0)
@@ -40,10 +40,10 @@ class CrossEntropyLoss(_Loss):
 
 
 class NLLLoss(_Loss):
-    """-log_probabilities[label] of each row: what CrossEntropyLoss is after a LogSoftmax."""
+    """-log_probabilities[target] of each row: what CrossEntropyLoss is after a LogSoftmax."""
 
-    def forward(self, log_probabilities, labels):
-        return F.nll_loss(log_probabilities, labels, self.reduction)
+    def forward(self, log_probabilities, target):
+        return F.nll_loss(log_probabilities, target, self.reduction)
 
 
 class MSELoss(_Loss):

@@ -38,13 +38,13 @@ def numpy_cross_entropy(x, labels, smoothing=0.0):
 def test_cross_entropy(shape, smoothing, reduction):
     x = normals(shape, 1, np.float64)
     labels = np.random.default_rng(2).integers(0, shape[-1], shape[:-1])
-    loss = F.cross_entropy(x, labels, smoothing, reduction)
+    loss = F.cross_entropy(x, labels, reduction, smoothing)
     assert loss.dtype == np.float64
     expected = reduced(numpy_cross_entropy(x, labels, smoothing), reduction)
     assert_close(loss.data, np.asarray(expected))
-    single = F.cross_entropy(x.astype(np.float32), labels, smoothing, reduction)
+    single = F.cross_entropy(x.astype(np.float32), labels, reduction, smoothing)
     assert_close(single.data, np.asarray(expected, np.float32))
-    gradcheck(lambda t: F.cross_entropy(t, labels, smoothing, reduction), x)
+    gradcheck(lambda t: F.cross_entropy(t, labels, reduction, smoothing), x)
 
 
 def test_cross_entropy_takes_labels_of_every_kind():
