@@ -8,14 +8,17 @@
 #include <sys/mman.h>
 #endif
 
-/* A block is a header of one alignment unit, then the bytes. */
+/* A block is a header of one alignment unit, then the bytes. It begins at `base`, or not far from
+   there. */
 typedef struct block {
     struct block *next;
     size_t bytes;
+    void *base;
     unsigned class_;
 } block;
 
-enum { STEPS = 4, CLASSES = 64 * STEPS, SMALLEST = 256, HUGE_PAGE = 1 << 21 };
+enum { STEPS = 4, CLASSES = 64 * STEPS, SMALLEST = 256 };
+enum { PAGE = 4096, HUGE_PAGE = 1 << 21, LARGE = 1 << 16 };
 
 _Static_assert(sizeof(block) <= MD_ALIGN, "the header fits its unit");
 
@@ -37,18 +40,26 @@ static unsigned class_of(size_t bytes, size_t *rounded)
     return octave * STEPS + (unsigned)extra;
 }
 
-/* A block from the system. A large one asks for huge pages: its strides then meet one entry of the
-   TLB where they met hundreds. What is over after whole ones stays on small pages. */
-static void *from_system(size_t bytes)
+/* A block from the system, with room for `bytes`.
+
+   A large one lies half a page away from where a page begins. The system's own large arrays, those
+   of NumPy too, lie at its very beginning: a kernel that reads one and writes one of ours a few
+   bytes further on would have each load wait for an earlier store, as it compares addresses within
+   a page. A still larger one asks for huge pages: its strides then meet one entry of the TLB where
+   they met hundreds. What is over after whole ones stays on small pages. */
+static block *from_system(size_t bytes)
 {
+    const int large = bytes >= LARGE, huge = bytes >= 2 * (size_t)HUGE_PAGE;
+    const size_t unit = huge ? HUGE_PAGE : large ? PAGE : MD_ALIGN, away = large ? PAGE / 2 : 0;
+    const size_t size = away + MD_ALIGN + bytes;
+    char *base = aligned_alloc(unit, (size + unit - 1) / unit * unit);
+    if (!base) return NULL;
 #if defined(MADV_HUGEPAGE)
-    if (bytes >= 2 * (size_t)HUGE_PAGE) {
-        void *p = aligned_alloc(HUGE_PAGE, (bytes + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE);
-        if (p) madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* a wish: may be denied */
-        return p;
-    }
+    if (huge) madvise(base, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* it may be denied */
 #endif
-    return aligned_alloc(MD_ALIGN, bytes);
+    block *b = (block *)(base + away);
+    b->base = base;
+    return b;
 }
 
 void *md_alloc(size_t bytes)
@@ -64,7 +75,7 @@ void *md_alloc(size_t bytes)
     unlock();
     if (b) return (char *)b + MD_ALIGN;
 
-    b = from_system(rounded + MD_ALIGN);
+    b = from_system(rounded);
     if (!b) return NULL;
     b->bytes = rounded;
     b->class_ = class_;
@@ -97,7 +108,7 @@ void md_pool_trim(void)
         unlock();
         while (b) {
             block *next = b->next;
-            free(b);
+            free(b->base);
             b = next;
         }
     }
