@@ -1,8 +1,7 @@
 """How the cost grows: one number of a row of another suite goes up, the rest stays.
 
 - batch: a training step of the classic CNN;
-- depth: a training step of so many linear layers 128 wide, batch 64; with SGD, as Adam's first
-  steps follow the sign even of gradients that are nothing but rounding;
+- depth: a training step of so many linear layers 128 wide, batch 64;
 - channels: convolution 16x28x28xC, 3x3xC, forward;
 - size: convolution 4xSxSx32, 3x3x64, forward.
 """
@@ -33,7 +32,7 @@ def grown(kind, value):
     if kind == "batch":
         return train_step, train_step.case("cnn", value, "adam")
     if kind == "depth":
-        return train_step, train_step.case(f"deep-{value}", 64, "sgd")
+        return train_step, train_step.case(f"deep-{value}", 64, "adam")
     if kind == "channels":
         return conv2d, conv2d.case(kind, "forward", (16, value, 28, value, 3, 1, 1, 1))
     return conv2d, conv2d.case(kind, "forward", (4, 32, value, 64, 3, 1, 1, 1))

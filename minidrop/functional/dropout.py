@@ -36,6 +36,8 @@ def check_mode(mode):
 def check_axes(axes, ndim=None, name="shared_axes"):
     """axes, an int or several, as a tuple of ints; given ndim, as a sorted tuple of ints from 0 on.
     TypeError or ValueError for what are no axes, or some of them twice."""
+    if isinstance(axes, tuple) and not axes:
+        return axes  # by far the most common, where each microsecond counts
     try:
         axes = tuple(axes)
     except TypeError:
