@@ -77,11 +77,15 @@ static void inverse_deviation(real *scale, const real *var, const real *weight, 
     }
 }
 
-static void batch_norm_item(void *context, ptrdiff_t chunk, int worker)
+/* The second pass begins with the chunks that the first has left in the cache: its last ones. */
+INLINE ptrdiff_t from_the_end(const columns *s, ptrdiff_t item) { return s->chunks - 1 - item; }
+
+static void batch_norm_item(void *context, ptrdiff_t item, int worker)
 {
     (void)worker;
     const norm_work *w = context;
     const columns *s = &w->cut;
+    const ptrdiff_t chunk = from_the_end(s, item);
     const ptrdiff_t first = chunk * s->chunk_rows * s->c, reals = rows_of_chunk(s, chunk) * s->c;
     for (ptrdiff_t k = 0; k < reals; k += s->wide) {
         const real *x = w->x + first + k;
@@ -116,16 +120,16 @@ static void batch_norm_sums_item(void *context, ptrdiff_t chunk, int worker)
     const columns *s = &w->cut;
     const ptrdiff_t rows = rows_of_chunk(s, chunk), first = chunk * s->chunk_rows * s->c;
     real *slot = w->slots + chunk * 2 * s->wide;
-    sum_chunk(slot, w->dy + first, w->dy + first, NULL, rows, s, PLAIN);
-    sum_chunk(slot + s->wide, w->dy + first, w->x + first, w->mean, rows, s, PRODUCTS);
+    sum_chunk(slot, w->dy + first, w->x + first, w->mean, rows, s, PRODUCTS);
 }
 
 /* dx = scale (dy - shift - (x - mean) slope) */
-static void batch_norm_gradient_item(void *context, ptrdiff_t chunk, int worker)
+static void batch_norm_gradient_item(void *context, ptrdiff_t item, int worker)
 {
     (void)worker;
     const norm_work *w = context;
     const columns *s = &w->cut;
+    const ptrdiff_t chunk = from_the_end(s, item);
     const ptrdiff_t first = chunk * s->chunk_rows * s->c, reals = rows_of_chunk(s, chunk) * s->c;
     for (ptrdiff_t k = 0; k < reals; k += s->wide) {
         const real *x = w->x + first + k, *dy = w->dy + first + k;

@@ -40,51 +40,69 @@ static void repeat(real *to, const real *from, const columns *s)
         memmove(to + g * s->c, from, (size_t)s->c * sizeof(real));
 }
 
-/* What is summed: x, (x - mean)^2, or x (z - mean). */
+/* What is summed: x; (x - mean)^2; or x, and behind it x (z - mean), which is read along. */
 enum { PLAIN, SQUARES, PRODUCTS };
 
-INLINE vf column_term(const real *x, const real *z, vf mean, ptrdiff_t m, const int term)
+/* The sum of v by halves; v is no more after it. */
+INLINE vf tree_sum(vf *v, const int count)
 {
-    const vf v = load_some(x, m);
-    if (term == PLAIN) return v;
-    if (term == PRODUCTS) return v * (load_some(z, m) - mean);
-    return (v - mean) * (v - mean);
+#pragma GCC unroll 4
+    for (int half = count / 2; half; half /= 2)
+#pragma GCC unroll 4
+        for (int r = 0; r < half; r++) v[r] += v[r + half];
+    return v[0];
 }
 
-/* Add `count` rows of `cols` reals, `row` apart, to total: eight rows by a tree, then singly. */
+/* Add m columns of `count` rows, 1 or TREE, `row` apart, to total; products one row behind it. */
+INLINE void add_columns(real *total, const real *x, const real *z, const real *mean,
+                        const int count, ptrdiff_t m, ptrdiff_t row, const int term)
+{
+    const vf middle = term == PLAIN ? zero() : load_some(mean, m);
+    vf v[TREE], products[TREE];
+    for (int r = 0; r < count; r++) {
+        v[r] = load_some(x + r * row, m);
+        if (term == PRODUCTS) products[r] = v[r] * (load_some(z + r * row, m) - middle);
+        if (term == SQUARES) v[r] = (v[r] - middle) * (v[r] - middle);
+    }
+    store_some(total, load_some(total, m) + tree_sum(v, count), m);
+    if (term == PRODUCTS)
+        store_some(total + row, load_some(total + row, m) + tree_sum(products, count), m);
+}
+
+/* n columns: whole vectors by code of their own. */
+INLINE void add_block(real *total, const real *x, const real *z, const real *mean,
+                      const int count, ptrdiff_t n, ptrdiff_t row, const int term)
+{
+    const ptrdiff_t whole = n - n % W;
+    for (ptrdiff_t j = 0; j < whole; j += W)
+        add_columns(total + j, x + j, z + j, mean + j, count, W, row, term);
+    if (whole < n)
+        add_columns(total + whole, x + whole, z + whole, mean + whole, count, n - whole, row, term);
+}
+
+/* Add `count` rows of n reals, `row` apart: eight rows by a tree, then singly. */
 INLINE void add_rows(real *total, const real *x, const real *z, const real *mean, ptrdiff_t count,
-                     ptrdiff_t cols, ptrdiff_t row, const int term)
+                     ptrdiff_t n, ptrdiff_t row, const int term)
 {
     ptrdiff_t k = 0;
     for (; k + TREE <= count; k += TREE, x += TREE * row, z += TREE * row)
-        FOR_VECTORS(j, m, cols) {
-            const vf middle = term == PLAIN ? zero() : load_some(mean + j, m);
-            vf v[TREE];
-            for (int r = 0; r < TREE; r++)
-                v[r] = column_term(x + r * row + j, z + r * row + j, middle, m, term);
-            for (int half = TREE / 2; half; half /= 2)
-                for (int r = 0; r < half; r++) v[r] += v[r + half];
-            store_some(total + j, load_some(total + j, m) + v[0], m);
-        }
-    for (; k < count; k++, x += row, z += row)
-        FOR_VECTORS(j, m, cols) {
-            const vf middle = term == PLAIN ? zero() : load_some(mean + j, m);
-            const vf v = column_term(x + j, z + j, middle, m, term);
-            store_some(total + j, load_some(total + j, m) + v, m);
-        }
+        add_block(total, x, z, mean, TREE, n, row, term);
+    for (; k < count; k++, x += row, z += row) add_block(total, x, z, mean, 1, n, row, term);
 }
 
-/* total (wide), of which the first c stay = the sums over `rows` rows of x; mean: (wide). */
+/* total (wide), of which the first c stay = the sums over `rows` rows of x; mean: (wide).
+   PRODUCTS: total (2, wide). */
 INLINE void sum_chunk(real *total, const real *x, const real *z, const real *mean, ptrdiff_t rows,
                       const columns *s, const int term)
 {
     const ptrdiff_t count = rows / s->group, rest = rows % s->group * s->c;
-    const ptrdiff_t done = count * s->wide;
-    memset(total, 0, (size_t)s->wide * sizeof(real));
+    const ptrdiff_t done = count * s->wide, sums = term == PRODUCTS ? 2 : 1;
+    memset(total, 0, (size_t)(sums * s->wide) * sizeof(real));
     add_rows(total, x, z, mean, count, s->wide, s->wide, term);
     if (rest) add_rows(total, x + done, z + done, mean, 1, rest, s->wide, term);
-    for (ptrdiff_t half = s->group / 2; half; half /= 2)
-        for (ptrdiff_t i = 0; i < half * s->c; i++) total[i] += total[i + half * s->c];
+    for (real *t = total; t < total + sums * s->wide; t += s->wide)
+        for (ptrdiff_t half = s->group / 2; half; half /= 2)
+            for (ptrdiff_t i = 0; i < half * s->c; i++) t[i] += t[i + half * s->c];
 }
 
 #endif

@@ -10,7 +10,7 @@
 #include "mask.h"
 #include "mathf.h"
 
-enum { GAUSSIAN_ITEM = 1 << 14, PAIRS = SUPERBLOCK_WORDS / 2 };
+enum { GAUSSIAN_ITEM = 1 << 14, PAIRS = SUPERBLOCK_WORDS / 2, ABREAST = 4 };
 #define GAUSSIAN_NS 1.5 /* an element, about */
 
 /* sin and cos of |x| <= pi / 4, within 1 ULP: Cephes' polynomials (Moshier, 1989). */
@@ -50,20 +50,36 @@ INLINE void read_pairs(pairs *to, const uint32_t *words)
     }
 }
 
+/* r = sqrt(-2 log u), of vectors side by side, so that a core need not wait for one of them. */
+INLINE void radii(vf r[ABREAST], const real *u)
+{
+    vf f[ABREAST], e[ABREAST];
+    for (int k = 0; k < ABREAST; k++) f[k] = split_log(load(u + k * W), e + k);
+    logs_of_splits(r, f, e, ABREAST);
+    for (int k = 0; k < ABREAST; k++) {
+        const vf log_u = sizeof(real) == 8 ? log_(load(u + k * W)) : r[k];
+        r[k] = sqrt_(set1(-2) * log_u);
+    }
+}
+
 /* The 256 normal numbers of a superblock. */
-static void normals_of(real z[SUPERBLOCK_WORDS], const md_stream *s, uint64_t number)
+static void normals_of(real z[SUPERBLOCK_WORDS], const cipher *s, uint64_t number)
 {
     uint32_t words[SUPERBLOCK_WORDS];
     pairs in;
-    random_words(words, SUPERBLOCK_WORDS, s, number * SUPERBLOCK_WORDS);
+    superblock(words, s, number);
     read_pairs(&in, words);
-    for (int i = 0; i < PAIRS; i += W) {
-        const vf r = sqrt_(set1(-2) * log_(load(in.u + i)));
-        const vf right = load(in.right + i), up = load(in.up + i);
-        vf sine, cosine;
-        sin_cos_(load(in.angle + i), &sine, &cosine);
-        store(z + i, r * (cosine * right - sine * up));
-        store(z + PAIRS + i, r * (sine * right + cosine * up));
+    for (int from = 0; from < PAIRS; from += ABREAST * W) {
+        vf r[ABREAST];
+        radii(r, in.u + from);
+        for (int k = 0; k < ABREAST; k++) {
+            const int i = from + k * W;
+            const vf right = load(in.right + i), up = load(in.up + i);
+            vf sine, cosine;
+            sin_cos_(load(in.angle + i), &sine, &cosine);
+            store(z + i, r[k] * (cosine * right - sine * up));
+            store(z + PAIRS + i, r[k] * (sine * right + cosine * up));
+        }
     }
 }
 
@@ -73,34 +89,43 @@ typedef struct {
     ptrdiff_t n;
     real std;
     int multiply;
-    const md_stream *s;
+    cipher cipher;
     uint64_t first;
 } gaussian_work;
+
+/* y = x (1 + std z), or x + std z; m reals of a vector. */
+INLINE void add_noise(real *y, const real *x, const real *z, vf std, int multiply, ptrdiff_t m)
+{
+    const vf noise = load(z), in = load_some(x, m);
+    store_some(y, multiply ? in * fma_(std, noise, set1(1)) : fma_(std, noise, in), m);
+}
 
 static void gaussian_item(void *context, ptrdiff_t item, int worker)
 {
     (void)worker;
     const gaussian_work *w = context;
     const ptrdiff_t end = smaller(w->n, (item + 1) * GAUSSIAN_ITEM);
-    const vf std = set1(w->std), one = set1(1);
+    const vf std = set1(w->std);
+    real z[SUPERBLOCK_WORDS + W];
+    store(z + SUPERBLOCK_WORDS, zero());                     /* vectors may end behind it */
     for (ptrdiff_t i = item * GAUSSIAN_ITEM, n; i < end; i += n) {
-        real z[SUPERBLOCK_WORDS + W] = {0};                  /* vectors may end behind it */
         const uint64_t at = w->first + (uint64_t)i;
         const ptrdiff_t skip = (ptrdiff_t)(at % SUPERBLOCK_WORDS);
-        normals_of(z, w->s, at / SUPERBLOCK_WORDS);
+        normals_of(z, &w->cipher, at / SUPERBLOCK_WORDS);
         n = smaller(SUPERBLOCK_WORDS - skip, end - i);
-        FOR_VECTORS(j, m, n) {
-            const vf noise = load(z + skip + j), x = load_some(w->x + i + j, m);
-            const vf y = w->multiply ? x * fma_(std, noise, one) : fma_(std, noise, x);
-            store_some(w->y + i + j, y, m);
-        }
+        const ptrdiff_t whole = n - n % W;
+        for (ptrdiff_t j = 0; j < whole; j += W)
+            add_noise(w->y + i + j, w->x + i + j, z + skip + j, std, w->multiply, W);
+        if (whole < n)
+            add_noise(w->y + i + whole, w->x + i + whole, z + skip + whole, std, w->multiply,
+                      n - whole);
     }
 }
 
 static void gaussian(real *y, const real *x, ptrdiff_t n, double std, int multiply,
                      const md_stream *s, uint64_t first)
 {
-    gaussian_work w = {y, x, n, (real)std, multiply, s, first};
+    gaussian_work w = {y, x, n, (real)std, multiply, cipher_of(s), first};
     md_parallel_for(ceil_div(n, GAUSSIAN_ITEM), GAUSSIAN_NS * (double)n, gaussian_item, &w);
 }
 

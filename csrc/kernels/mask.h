@@ -3,10 +3,9 @@
    rng.h says which bits; this file how fast. A lane of a register is a block, so the rounds are
    adds, xors and rotates of whole vectors, and no word ever moves to another lane. Comparing U with
    the threshold is bit-sliced: a vector holds one binary digit of 512 different U, so that a digit
-   of the threshold costs one logical operation for all of them. From the last digit to the first:
-
-      threshold digit 1:  less = less | ~u      u = 0 decides for "less", u = 1 leaves it as it is
-      threshold digit 0:  less = less & ~u      u = 1 decides against, u = 0 leaves it as it is */
+   of the threshold costs a few logical operations for all of them. From the last digit to the
+   first, where the two digits differ, U is less if the threshold's is the 1; where they are the
+   same, it stays as the later digits have it. No branches: p is data like any other. */
 #ifndef MD_MASK_H
 #define MD_MASK_H
 
@@ -54,26 +53,65 @@ INLINE vu rotate(vu x, int n)
     return x << n | x >> (32 - n);
 }
 
+/* Two quarter-rounds, one step of each in turn: a core works on both chains at once. */
+INLINE void quarter_rounds(vu x[BLOCK_WORDS], int a, int b, int c, int d, int e, int f, int g,
+                           int h)
+{
+    x[a] += x[b], x[e] += x[f];
+    x[d] = rotate(x[d] ^ x[a], 16), x[h] = rotate(x[h] ^ x[e], 16);
+    x[c] += x[d], x[g] += x[h];
+    x[b] = rotate(x[b] ^ x[c], 12), x[f] = rotate(x[f] ^ x[g], 12);
+    x[a] += x[b], x[e] += x[f];
+    x[d] = rotate(x[d] ^ x[a], 8), x[h] = rotate(x[h] ^ x[e], 8);
+    x[c] += x[d], x[g] += x[h];
+    x[b] = rotate(x[b] ^ x[c], 7), x[f] = rotate(x[f] ^ x[g], 7);
+}
+
+/* The first round turns four columns, of which only 0 and 1 hold the number of the block. */
+INLINE void columns_0_1(vu x[BLOCK_WORDS]) { quarter_rounds(x, 0, 4, 8, 12, 1, 5, 9, 13); }
+INLINE void columns_2_3(vu x[BLOCK_WORDS]) { quarter_rounds(x, 2, 6, 10, 14, 3, 7, 11, 15); }
+INLINE void diagonals(vu x[BLOCK_WORDS])
+{
+    quarter_rounds(x, 0, 5, 10, 15, 1, 6, 11, 12);
+    quarter_rounds(x, 2, 7, 8, 13, 3, 4, 9, 14);
+}
+
+/* What all blocks of a stream share: the state, and the state with columns 2 and 3 turned. */
+typedef struct { vu state[BLOCK_WORDS], begun[BLOCK_WORDS]; } cipher;
+
+static cipher cipher_of(const md_stream *s)
+{
+    uint32_t state[BLOCK_WORDS];
+    cipher c;
+    rng_state(state, s);
+    for (int i = 0; i < BLOCK_WORDS; i++) c.begun[i] = c.state[i] = set1u(state[i]);
+    columns_2_3(c.begun);
+    return c;
+}
+
 /* Group g of superblock `number`: WORD_LANES of its 16 blocks, the 16 words of each. */
-INLINE void draw(vu x[BLOCK_WORDS], const uint32_t state[BLOCK_WORDS], uint64_t number, int g)
+INLINE void draw(vu x[BLOCK_WORDS], const cipher *s, uint64_t number, int g)
 {
     const uint64_t block = number * BLOCKS + (uint64_t)(g * WORD_LANES);
     vu low, high = set1u((uint32_t)(block >> 32));
     for (int i = 0; i < WORD_LANES; i++) low[i] = (uint32_t)i;
     low += set1u((uint32_t)block);
-    for (int i = 0; i < BLOCK_WORDS; i++) x[i] = set1u(state[i]);
+    for (int i = 0; i < BLOCK_WORDS; i++) x[i] = s->begun[i];
     x[12] = low;
     x[13] = high;
-    for (int r = 0; r < DOUBLE_ROUNDS; r++) DOUBLE_ROUND(rotate, x);
+    columns_0_1(x);
+    diagonals(x);
+#pragma GCC unroll 4
+    for (int r = 1; r < DOUBLE_ROUNDS; r++) columns_0_1(x), columns_2_3(x), diagonals(x);
     for (int i = 0; i < BLOCK_WORDS; i++)
-        x[i] += i == 12 ? low : i == 13 ? high : set1u(state[i]);
+        x[i] += i == 12 ? low : i == 13 ? high : s->state[i];
 }
 
 /* ---- decisions ---- */
 
 typedef struct {
-    uint32_t state[BLOCK_WORDS];
-    uint32_t threshold;              /* its 32 digits, where vectors > 0 */
+    cipher cipher;
+    uint32_t digits[32];             /* of the threshold: a word of ones for a 1 */
     int vectors;                     /* of a chunk; 0: every bit is `all` */
     uint32_t all;
     ptrdiff_t strip;                 /* elements that are decided together */
@@ -82,66 +120,64 @@ typedef struct {
 /* A strip is what one superblock decides, 16 chunks or fewer; or one chunk, if it needs two. */
 static mask_law mask_law_of(const md_stream *s, uint64_t threshold)
 {
-    mask_law law = {.all = threshold ? ~(uint32_t)0 : 0, .threshold = (uint32_t)threshold};
-    if (law.threshold) law.vectors = rng_vectors_per_chunk(law.threshold);
+    mask_law law = {.cipher = cipher_of(s), .all = threshold ? ~(uint32_t)0 : 0};
+    if ((uint32_t)threshold) law.vectors = rng_vectors_per_chunk((uint32_t)threshold);
+    for (int i = 0; i < 32; i++) law.digits[i] = -(uint32_t)(threshold >> (31 - i) & 1);
     law.strip = MASK_CHUNK * (law.vectors ? larger(1, 16 / law.vectors) : 16);
-    rng_state(law.state, s);
     return law;
 }
 
-/* Whether U < threshold, from n digits of U. */
-INLINE vu less_than(const vu *digits, int n, uint32_t threshold)
+/* Whether U < threshold, from n digits of each; in `open`, where all n are the same. */
+INLINE vu less_than(const vu *u, const uint32_t *threshold, int n, vu *open)
 {
-    vu less = {0};
-    for (int i = n - 1; i >= 0; i--)
-        if (threshold >> (31 - i) & 1) less |= ~digits[i];
-        else less &= ~digits[i];
+    vu less = {0}, differ = {0};
+    for (int i = n - 1; i >= 0; i--) {
+        const vu digit = set1u(threshold[i]), other = u[i] ^ digit;
+        less ^= (less ^ digit) & other;    /* the digit of the threshold, where u has another */
+        differ |= other;
+    }
+    *open = ~differ;
     return less;
 }
 
-/* Where the first 16 digits of U are those of the threshold. */
-INLINE vu undecided(const vu *digits, uint32_t threshold)
+/* The chunks of a superblock that own `vectors` vectors each; to be called with a constant. */
+INLINE void decide(uint32_t *bits, const vu x[BLOCK_WORDS], int vectors, const uint32_t *threshold)
 {
-    vu same = ~(vu){0};
-    for (int i = 0; i < 16; i++) same &= threshold >> (31 - i) & 1 ? digits[i] : ~digits[i];
-    return same;
+    vu open;
+    for (int c = 0; c < 16 / vectors; c++)
+        storeu(bits + c * CHUNK_WORDS, less_than(x + c * vectors, threshold, vectors, &open));
 }
 
-/* The chunks of a superblock that own `vectors` vectors each; to be called with a constant. */
-INLINE void decide(uint32_t *bits, const vu x[BLOCK_WORDS], int vectors, uint32_t threshold)
+/* Where `open`, by digits 16 .. 31: few groups need them. Not inlined, to leave the usual way
+   short. */
+static __attribute__((noinline)) vu decide_late(vu open, const mask_law *law, uint64_t number,
+                                                int g)
 {
-    for (int c = 0; c < 16 / vectors; c++)
-        storeu(bits + c * CHUNK_WORDS, less_than(x + c * vectors, vectors, threshold));
+    vu x[BLOCK_WORDS], still_open;
+    draw(x, &law->cipher, number, g);
+    return open & less_than(x, law->digits + 16, 16, &still_open);
 }
 
 /* The bits of a whole strip. */
 static void strip_bits(uint32_t bits[STRIP_WORDS], const mask_law *law, uint64_t number)
 {
-    const uint32_t threshold = law->threshold;
     if (law->vectors == 0) {
         for (int i = 0; i < STRIP_WORDS; i++) bits[i] = law->all;
         return;
     }
+    const uint64_t super = law->vectors > 16 ? 2 * number : number;
     for (int g = 0; g < WORD_GROUPS; g++, bits += WORD_LANES) {
-        vu x[BLOCK_WORDS];
-        if (law->vectors <= 16) {
-            draw(x, law->state, number, g);
-            switch (law->vectors) {
-            case 1: decide(bits, x, 1, threshold); break;
-            case 2: decide(bits, x, 2, threshold); break;
-            case 4: decide(bits, x, 4, threshold); break;
-            case 8: decide(bits, x, 8, threshold); break;
-            default: decide(bits, x, 16, threshold);
-            }
-            continue;
+        vu x[BLOCK_WORDS], open;
+        draw(x, &law->cipher, super, g);
+        switch (law->vectors) {
+        case 1: decide(bits, x, 1, law->digits); continue;
+        case 2: decide(bits, x, 2, law->digits); continue;
+        case 4: decide(bits, x, 4, law->digits); continue;
+        case 8: decide(bits, x, 8, law->digits); continue;
+        case 16: decide(bits, x, 16, law->digits); continue;
         }
-        draw(x, law->state, 2 * number, g);
-        vu less = less_than(x, 16, threshold);
-        const vu open = undecided(x, threshold);
-        if (any_bit(open)) {
-            draw(x, law->state, 2 * number + 1, g);
-            less |= open & less_than(x, 16, threshold << 16);
-        }
+        vu less = less_than(x, law->digits, 16, &open);
+        if (any_bit(open)) less |= decide_late(open, law, super + 1, g);
         storeu(bits, less);
     }
 }
@@ -209,18 +245,24 @@ static void mask_bits(uint32_t *bits, ptrdiff_t n, const md_stream *s, uint64_t 
     md_parallel_for(ceil_div(n, MASK_ITEM), mask_cost(&w.law, n), mask_item, &w);
 }
 
+/* The words of a superblock, in the order of the stream. */
+INLINE void superblock(uint32_t words[SUPERBLOCK_WORDS], const cipher *s, uint64_t number)
+{
+    for (int g = 0; g < WORD_GROUPS; g++) {
+        vu x[BLOCK_WORDS];
+        draw(x, s, number, g);
+        for (int v = 0; v < BLOCK_WORDS; v++) storeu(words + v * BLOCKS + g * WORD_LANES, x[v]);
+    }
+}
+
 static void random_words(uint32_t *words, ptrdiff_t n, const md_stream *s, uint64_t first)
 {
-    uint32_t state[BLOCK_WORDS], super[SUPERBLOCK_WORDS];
-    rng_state(state, s);
+    const cipher c = cipher_of(s);
     for (ptrdiff_t i = 0, m; i < n; i += m) {
         const uint64_t w = first + (uint64_t)i;
         const ptrdiff_t from = (ptrdiff_t)(w % SUPERBLOCK_WORDS);
-        for (int g = 0; g < WORD_GROUPS; g++) {
-            vu x[BLOCK_WORDS];
-            draw(x, state, w / SUPERBLOCK_WORDS, g);
-            for (int v = 0; v < BLOCK_WORDS; v++) storeu(super + v * BLOCKS + g * WORD_LANES, x[v]);
-        }
+        uint32_t super[SUPERBLOCK_WORDS];
+        superblock(super, &c, w / SUPERBLOCK_WORDS);
         m = smaller(SUPERBLOCK_WORDS - from, n - i);
         memcpy(words + i, super + from, (size_t)m * sizeof *words);
     }

@@ -76,15 +76,36 @@ INLINE vf expm1_(vf x)
 }
 
 /* log(1 + f) + e ln 2 for f in [sqrt(1/2) - 1, sqrt(2) - 1]: f - f^2 / 2 + f^3 q(f), the form of
-   Cephes (Moshier, 1989). */
-INLINE vf log_of_split(vf f, vf e)
+   Cephes (Moshier, 1989). For n vectors, n a constant, in step: each waits for itself alone. */
+INLINE void logs_of_splits(vf *y, const vf *f, const vf *e, const int n)
 {
     static const real q[] = {0.3333333135, -0.2500081956, 0.2000124156, -0.1662341058,
                              0.1420158595, -0.1315959990, 0.1276214421, -0.07636356354};
-    const vf square = f * f;
-    vf tail = fma_(square * f, polynomial(f, q, 8), e * set1(LN2_LOW));
-    tail = fma_(set1((real)-0.5), square, tail);
-    return fma_(e, set1(LN2_HIGH), f + tail);
+    for (int i = 0; i < n; i++) y[i] = set1(q[7]);
+    for (int k = 6; k >= 0; k--)
+        for (int i = 0; i < n; i++) y[i] = fma_(y[i], f[i], set1(q[k]));
+    for (int i = 0; i < n; i++) {
+        const vf square = f[i] * f[i];
+        vf tail = fma_(square * f[i], y[i], e[i] * set1(LN2_LOW));
+        tail = fma_(set1((real)-0.5), square, tail);
+        y[i] = fma_(e[i], set1(LN2_HIGH), f[i] + tail);
+    }
+}
+
+INLINE vf log_of_split(vf f, vf e)
+{
+    vf y;
+    logs_of_splits(&y, &f, &e, 1);
+    return y;
+}
+
+/* A normal x > 0 as (1 + f) 2^e: returns f. */
+INLINE vf split_log(vf x, vf *e)
+{
+    const vi bits = as_int(x);
+    const vi exponent = (bits - as_int(set1((real)0x1.6a09e6p-1))) >> FRACTION_BITS;
+    *e = to_real(exponent);
+    return as_real(bits - (exponent << FRACTION_BITS)) - set1(1);
 }
 
 /* log(m 2^e) = e ln 2 + log(1 + f), f = m - 1. 0.9 ULP.
@@ -97,10 +118,9 @@ INLINE vf log_(vf x)
     }
     const vm denormal = lt(x, set1((real)0x1p-126));
     const vm usual = and_(lt(zero(), x), lt(x, set1((real)INFINITY)));
-    const vi bits = as_int(blend(denormal, x * set1((real)0x1p23), x));
-    const vi exponent = (bits - as_int(set1((real)0x1.6a09e6p-1))) >> FRACTION_BITS;
-    const vf f = as_real(bits - (exponent << FRACTION_BITS)) - set1(1);
-    const vf y = log_of_split(f, to_real(exponent) - keep(denormal, set1(23)));
+    vf e;
+    const vf f = split_log(blend(denormal, x * set1((real)0x1p23), x), &e);
+    const vf y = log_of_split(f, e - keep(denormal, set1(23)));
     const vf unusual = blend(lt(x, zero()), set1((real)NAN),
                              blend(eq(x, zero()), set1(-(real)INFINITY), x));
     return blend(usual, y, unusual);
