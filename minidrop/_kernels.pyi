@@ -237,6 +237,18 @@ def dropout_forward(
     keep_bits: bool = True,
     law: tuple[float, float, float] | None = None,
 ) -> tuple[Array, Array | None]: ...
+def dropout_samples(
+    x: Array,
+    p: float,
+    samples: int,
+    seed: int,
+    stream: int = 0,
+    call: int = 0,
+    offset: int = 0,
+    *,
+    expand: bool = True,
+    law: tuple[float, float, float] | None = None,
+) -> Array: ...
 def drop_in_place(
     y: Array, p: float, seed: int, stream: int, call: int, offset: int
 ) -> None: ...

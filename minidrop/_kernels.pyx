@@ -1621,6 +1621,43 @@ def dropout_forward(x, p, seed, stream=0, call=0, offset=0, *, bint keep_bits=Tr
     return y, bits
 
 
+def dropout_samples(x, p, Py_ssize_t samples, seed, stream=0, call=0, offset=0, *,
+                    bint expand=True, law=None):
+    """`samples` results of dropout_forward in one array, along the first axis, number s of them at
+    call + s. Each is of the whole x, or with expand=False of its own of as many equal parts of it;
+    mask and law as there."""
+    cdef cnp.ndarray a = real_array(x, "x")
+    cdef cnp.npy_intp shape[64]  # NumPy's most
+    cdef int axis, ndim = cnp.PyArray_NDIM(a)
+    if ndim == 0:
+        raise ValueError("x must have an axis of samples, got a scalar")
+    if samples < 1 or not expand and cnp.PyArray_DIM(a, 0) % samples:
+        raise ValueError(
+            f"samples must divide the {cnp.PyArray_DIM(a, 0)} rows of x, got {samples}")
+    for axis in range(ndim):
+        shape[axis] = cnp.PyArray_DIM(a, axis)
+    if expand:
+        shape[0] = checked_product(samples, shape[0])
+    cdef cnp.ndarray y = new(ndim, shape, cnp.PyArray_TYPE(a))
+    cdef Py_ssize_t k, n = cnp.PyArray_SIZE(y) // samples
+    cdef uint64_t threshold = threshold_of(p), start = first_of(offset, "offset", n)
+    cdef md_drop_law values = law_of(law, threshold)
+    cdef md_stream s = stream_of(seed, stream, call)
+    word64(call + samples - 1, "call")
+    cdef const md_kernels *t = kernels(a)
+    cdef char *to = <char *>data(y)
+    cdef char *source = <char *>data(a)
+    cdef size_t part = n * item_size(a)
+    with nogil:
+        for k in range(samples):
+            t.dropout_forward(to, NULL, source, n, &s, start, threshold, &values)
+            s.call += 1
+            to += part
+            if not expand:
+                source += part
+    return y
+
+
 def drop_in_place(cnp.ndarray y, p, seed, stream, call, offset):
     """dropout_forward of y into y itself, a new array that nobody else has seen."""
     cdef Py_ssize_t n = cnp.PyArray_SIZE(y)

@@ -53,7 +53,15 @@ from .loss import (
 )
 from .norm import batch_norm, layer_norm
 from .pool import adaptive_avg_pool2d, avg_pool2d, max_pool2d
-from .dropout import check_axes, check_mask, check_mode, check_p, dropout, without_axes
+from .dropout import (
+    check_axes,
+    check_mask,
+    check_mode,
+    check_p,
+    dropout,
+    dropout_samples,
+    without_axes,
+)
 from .channel_dropout import (
     check_rank,
     drop_path,

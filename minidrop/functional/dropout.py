@@ -8,7 +8,7 @@ from math import prod
 from .. import _kernels
 from ..arguments import integer
 from ..random import check_word
-from ..tensor import node, wants_graph
+from ..tensor import Tensor, node, wants_graph
 from .address import checked_address
 from .arithmetic import mul
 from .operands import as_tensor
@@ -132,3 +132,14 @@ def dropout(x, p, *, training, mode="inverted", shared_axes=(), seed=None, strea
         law = inverted(p) if mode == "inverted" else (1.0, 0.0, 0.0)
         return masked("dropout", x, p, law, where, mask, shared)
     return mul(x, keep_of(p))
+
+
+def dropout_samples(x, p, samples, *, expand, mode="inverted", seed=None, stream=0, call=0,
+                    offset=0):
+    """What `samples` calls of `dropout` give, at call, call + 1 and so on, in one tensor along the
+    first axis, without a gradient: Monte-Carlo dropout. expand=True: each of the whole x; else x is
+    as many equal parts, one for each call."""
+    law = inverted(p) if mode == "inverted" else (1.0, 0.0, 0.0)
+    where = (*checked_address(seed, stream, call), offset)
+    x = as_tensor(x).data
+    return Tensor(_kernels.dropout_samples(x, p, samples, *where, expand=expand, law=law))

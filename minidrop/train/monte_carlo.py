@@ -9,7 +9,7 @@ import numpy as np
 from .. import functional as F
 from ..arguments import integer
 from ..data.batches import Batches, as_samples
-from ..nn import Sequential, Sigmoid, Softmax
+from ..nn import Dropout, Sequential, Sigmoid, Softmax
 from ..nn.container import opened
 from ..nn.dropout.base import DropoutLayer
 from ..nn.dropout.director import directing, drop_at
@@ -99,11 +99,15 @@ class _Sampler:
 
     def __call__(self, layer, inputs):
         parts, expanded, self.expanded = len(self.numbers), self.expanded, True
+        seed, stream = layer.seed ^ self.seed, layer.stream
         first = FIRST_CALL + (self.calls[layer] << 32)
         self.calls[layer] += 1
+        if type(layer) is Dropout and not layer.shared_axes:  # the usual one: in one call
+            return layer.drop_samples(*inputs, parts, not expanded, seed, stream,
+                                      first + self.numbers.start)
         dropped = [
-            drop_at(layer, [_part(t, i, parts) for t in inputs] if expanded else inputs,
-                    layer.seed ^ self.seed, layer.stream, first + s)
+            drop_at(layer, [_part(t, i, parts) for t in inputs] if expanded else inputs, seed,
+                    stream, first + s)
             for i, s in enumerate(self.numbers)
         ]  # fmt: skip
         return dropped[0] if parts == 1 else F.cat(dropped)

@@ -140,3 +140,34 @@ def test_bad_p_and_address():
         _kernels.dropout_forward(x, 0.5, -1)
     with pytest.raises(ValueError, match="offset must be at most"):
         _kernels.dropout_forward(x, 0.5, 1, offset=2**60 - 1)
+
+
+# ---- many samples in one call ----
+
+
+@pytest.mark.parametrize("p", RATES)
+@pytest.mark.parametrize("shape", [(1,), (5, 7), (3, 33, 2), (0, 4), (2, 0)])
+def test_samples_are_calls_one_after_the_other(isa, shape, p):
+    seed, stream, call = ADDRESS
+    whole, parts = normals(shape, 1), normals((3 * shape[0], *shape[1:]), 2)
+    for x, expand in ((whole, True), (parts, False)):
+        y = _kernels.dropout_samples(x, p, 3, *ADDRESS, 11, expand=expand, law=(2.0, 0.5, -1.0))
+        each = [whole] * 3 if expand else np.split(parts, 3)
+        expected = [
+            _kernels.dropout_forward(part, p, seed, stream, call + s, 11, law=(2.0, 0.5, -1.0))[0]
+            for s, part in enumerate(each)
+        ]
+        assert_same_bits(y, np.concatenate(expected))
+
+
+def test_samples_that_do_not_fit():
+    x = normals((4, 2), 1)
+    for samples, expand in ((3, False), (0, True), (-1, True)):
+        with pytest.raises(ValueError, match=f"samples must divide the 4 rows of x, got {samples}"):
+            _kernels.dropout_samples(x, 0.5, samples, *ADDRESS, expand=expand)
+    with pytest.raises(ValueError, match="x must have an axis of samples"):
+        _kernels.dropout_samples(np.array(1, np.float32), 0.5, 2, *ADDRESS)
+    with pytest.raises(ValueError, match="call"):
+        _kernels.dropout_samples(x, 0.5, 2, 3, 1, 2**64 - 1)
+    with pytest.raises(MemoryError, match="more than an array can hold"):
+        _kernels.dropout_samples(x, 0.5, 2**60, *ADDRESS)

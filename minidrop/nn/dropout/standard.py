@@ -42,6 +42,12 @@ class Dropout(DropoutLayer):
         return F.dropout(x, self.p, training=self.training, mode=self.mode, mask=self.mask,
                          shared_axes=self.shared_axes, offset=self.offset(x), **self.address())
 
+    def drop_samples(self, x, samples, expand, seed, stream, call):
+        """Many drops in one, at an address that is not the layer's own: see F.dropout_samples. Not
+        for shared axes."""
+        return F.dropout_samples(x, self.p, samples, expand=expand, mode=self.mode, seed=seed,
+                                 stream=stream, call=call, offset=self.offset(x))
+
     def extra_repr(self):
         text = f"p={self.p:g}"
         if self.mode != "inverted":
