@@ -71,7 +71,7 @@ INLINE vf blend(vm m, vf yes, vf no)
     return (vf)_mm512_mask_blend_ps(m, (__m512)no, (__m512)yes);
 }
 INLINE vf keep(vm m, vf v) { return (vf)_mm512_maskz_mov_ps(m, (__m512)v); }
-INLINE vm mask_from_bits(uint32_t bits) { return (vm)bits; }
+INLINE vm mask_from_word(uint32_t word, int j) { return (vm)(word >> j); }
 INLINE uint32_t bits_from_mask(vm m) { return m; }
 
 #else /* masks are vectors of all-ones or all-zeros integers */
@@ -87,11 +87,11 @@ INLINE vm not_(vm a) { return ~a; }
 INLINE vf blend(vm m, vf yes, vf no) { return as_real((as_int(yes) & m) | (as_int(no) & ~m)); }
 INLINE vf keep(vm m, vf v) { return as_real(as_int(v) & m); }
 INLINE vm first_lanes(ptrdiff_t n) { return lane_numbers() < ((ireal)n - (vi){0}); }
-INLINE vm mask_from_bits(uint32_t bits)
+INLINE vm mask_from_word(uint32_t word, int j)
 {
-    vi one;
-    for (int i = 0; i < W; i++) one[i] = (ireal)1 << i;
-    return ((((vi){0}) + (ireal)bits) & one) == one;
+    vi point;
+    for (int i = 0; i < W; i++) point[i] = (ireal)((uint64_t)1 << (i + j));
+    return (set1_int((ptrdiff_t)word) & point) == point;
 }
 
 #if defined(MD_AVX2)
@@ -156,6 +156,9 @@ INLINE vf sqrt_(vf a)
 #endif
 #endif
 #endif
+
+/* mask_from_word: bits j .. j + W - 1 of a word. A constant j costs no shift. */
+INLINE vm mask_from_bits(uint32_t bits) { return mask_from_word(bits, 0); }
 
 /* b where either is NaN, and of two zeros. */
 #if defined(MD_AVX512)

@@ -29,14 +29,14 @@ INLINE void add_kept(real *y, real x, const real *w, const uint32_t *bits, ptrdi
     for (ptrdiff_t i = 0; i < whole; i += 32) {
         const uint32_t word = bits_at(bits, at + i, 32);
         for (int j = 0; j < 32; j += W) {
-            const vf kept = keep(mask_from_bits(word >> j), load(w + i + j) * s);
+            const vf kept = keep(mask_from_word(word, j), load(w + i + j) * s);
             store(y + i + j, fma_(factor, kept, load(y + i + j)));
         }
     }
     if (whole == n) return;
     const uint32_t word = bits_at(bits, at + whole, n - whole);
     FOR_VECTORS(j, m, n - whole) {
-        const vf kept = keep(mask_from_bits(word >> j), load_some(w + whole + j, m) * s);
+        const vf kept = keep(mask_from_word(word, (int)j), load_some(w + whole + j, m) * s);
         store_some(y + whole + j, fma_(factor, kept, load_some(y + whole + j, m)), m);
     }
 }

@@ -9,33 +9,37 @@
 
 #define SELECT_NS 0.3 /* an element, about: at the pace of memory */
 
-/* to = from scale where the bits are 1, else +0. */
-static void select_scaled(real *to, const real *from, const uint32_t *bits, ptrdiff_t n, real scale)
+/* to = from scale + shift where the bits of a word are 1, else `dropped`; n reals, at most 32.
+   plain: shift and dropped are 0. */
+INLINE void select_word(real *to, const real *from, uint32_t word, ptrdiff_t n, vf scale, vf shift,
+                        vf dropped, const int plain)
 {
-    const vf s = set1(scale);
-    const ptrdiff_t whole = n / 32 * 32;
-    for (ptrdiff_t i = 0; i < whole; i += 32)
-        for (int j = 0; j < 32; j += W)
-            store(to + i + j, keep(mask_from_bits(bits[i / 32] >> j), load(from + i + j) * s));
-    FOR_VECTORS(j, m, n - whole) {
-        const vf x = load_part(from + whole + j, m);
-        store_part(to + whole + j, keep(mask_from_bits(bits[n / 32] >> j), x * s), m);
+    FOR_VECTORS(j, m, n) {
+        const vm kept = mask_from_word(word, (int)j);
+        const vf x = load_some(from + j, m);
+        store_some(to + j, plain ? keep(kept, x * scale)
+                                 : blend(kept, fma_(x, scale, shift), dropped), m);
     }
 }
 
-/* to = from scale + shift where the bits are 1, else `dropped`. */
-static void select_affine(real *to, const real *from, const uint32_t *bits, ptrdiff_t n,
-                          const md_drop_law *law)
+INLINE void select_words(real *to, const real *from, const uint32_t *bits, ptrdiff_t n,
+                         const md_drop_law *law, const int plain)
 {
     const vf scale = set1((real)law->scale), shift = set1((real)law->shift);
     const vf dropped = set1((real)law->dropped);
-    for (ptrdiff_t i = 0; i < n; i += 32) {
-        const uint32_t word = bits[i / 32];
-        FOR_VECTORS(j, m, smaller(32, n - i)) {
-            const vf kept = fma_(load_some(from + i + j, m), scale, shift);
-            store_some(to + i + j, blend(mask_from_bits(word >> j), kept, dropped), m);
-        }
-    }
+    const ptrdiff_t whole = n / 32 * 32;
+    for (ptrdiff_t i = 0; i < whole; i += 32)
+        select_word(to + i, from + i, bits[i / 32], 32, scale, shift, dropped, plain);
+    if (whole < n)
+        select_word(to + whole, from + whole, bits[n / 32], n - whole, scale, shift, dropped,
+                    plain);
+}
+
+/* to = from scale where the bits are 1, else +0. */
+static void select_scaled(real *to, const real *from, const uint32_t *bits, ptrdiff_t n, real scale)
+{
+    const md_drop_law law = {.scale = scale};
+    select_words(to, from, bits, n, &law, 1);
 }
 
 static void select_by_law(real *to, const real *from, const uint32_t *bits, ptrdiff_t n,
@@ -44,7 +48,7 @@ static void select_by_law(real *to, const real *from, const uint32_t *bits, ptrd
     if ((real)law->shift == 0 && (real)law->dropped == 0)
         select_scaled(to, from, bits, n, (real)law->scale);
     else
-        select_affine(to, from, bits, n, law);
+        select_words(to, from, bits, n, law, 0);
 }
 
 typedef struct {

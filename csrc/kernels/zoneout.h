@@ -4,17 +4,25 @@
 
 #include "dropout.h"
 
+/* By the bits of a word: n reals, at most 32. */
+INLINE void select_between_word(real *to, const real *kept, const real *dropped, uint32_t word,
+                                ptrdiff_t n)
+{
+    FOR_VECTORS(j, m, n) {
+        const vf yes = kept ? load_some(kept + j, m) : zero();
+        const vf no = dropped ? load_some(dropped + j, m) : zero();
+        store_some(to + j, blend(mask_from_word(word, (int)j), yes, no), m);
+    }
+}
+
 /* to = kept where the bits are 1, else dropped; either may be NULL for zeros. */
 static void select_between(real *to, const real *kept, const real *dropped, const uint32_t *bits,
                            ptrdiff_t n)
 {
     for (ptrdiff_t i = 0; i < n; i += 32) {
-        const uint32_t word = bits[i / 32];
-        FOR_VECTORS(j, m, smaller(32, n - i)) {
-            const vf yes = kept ? load_some(kept + i + j, m) : zero();
-            const vf no = dropped ? load_some(dropped + i + j, m) : zero();
-            store_some(to + i + j, blend(mask_from_bits(word >> j), yes, no), m);
-        }
+        const real *yes = kept ? kept + i : NULL, *no = dropped ? dropped + i : NULL;
+        if (n - i >= 32) select_between_word(to + i, yes, no, bits[i / 32], 32);
+        else select_between_word(to + i, yes, no, bits[i / 32], n - i);
     }
 }
 
