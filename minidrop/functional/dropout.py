@@ -63,6 +63,11 @@ def inverted(p):
     return (1 / keep if keep else 0.0), 0.0, 0.0
 
 
+def law_of(p, mode):
+    """The law of training in a mode that check_mode has passed."""
+    return inverted(p) if mode == "inverted" else (1.0, 0.0, 0.0)
+
+
 def without_axes(shape, shared):
     """The shape of a mask whose elements are shared along these axes: 1 there."""
     return tuple(1 if axis in shared else size for axis, size in enumerate(shape))
@@ -129,8 +134,7 @@ def dropout(x, p, *, training, mode="inverted", shared_axes=(), seed=None, strea
         return x
     where = (*checked_address(seed, stream, call), offset)
     if training or p == 1:
-        law = inverted(p) if mode == "inverted" else (1.0, 0.0, 0.0)
-        return masked("dropout", x, p, law, where, mask, shared)
+        return masked("dropout", x, p, law_of(p, mode), where, mask, shared)
     return mul(x, keep_of(p))
 
 
@@ -138,8 +142,10 @@ def dropout_samples(x, p, samples, *, expand, mode="inverted", seed=None, stream
                     offset=0):
     """What `samples` calls of `dropout` give, at call, call + 1 and so on, in one tensor along the
     first axis, without a gradient: Monte-Carlo dropout. expand=True: each of the whole x; else x is
-    as many equal parts, one for each call."""
-    law = inverted(p) if mode == "inverted" else (1.0, 0.0, 0.0)
+    as many equal parts, one for each call. Errors as of `dropout`, and ValueError for parts that
+    are not equal."""
+    p = check_p(p)
+    law = law_of(p, check_mode(mode))
     where = (*checked_address(seed, stream, call), offset)
     x = as_tensor(x).data
     return Tensor(_kernels.dropout_samples(x, p, samples, *where, expand=expand, law=law))
