@@ -8,7 +8,8 @@
             4,  5     seed
             6,  7     stream          (in the framework: which layer)
             8         domain          (what is drawn: 0 for masks, so that kinds never share bits)
-            9 .. 11   0
+            9         part            (1 for the later digits of a mask, else 0)
+           10, 11     0
            12, 13     number of the block
            14, 15     call            (in the framework: which training forward)
 
@@ -30,11 +31,11 @@
    i = e % 512 of chunk e / 512, and stands in lane i / 32, bit i % 32 of each of the D vectors that
    the chunk owns, D b .. D b + D - 1 for chunk b. Each vector gives every element one digit of U.
 
-   D is the least of 1, 2, 4, 8, 16, 32 that has room for the digits of keep up to its last 1; later
+   D is the least of 1, 2, 4 and 8 that has room for the digits of keep up to its last 1; later
    digits of U change nothing, and are not drawn. So p = 0.5 costs one random bit an element, and
-   p = 0.25 two. With more than 16 digits, as for p = 0.1, a chunk owns two superblocks; the second
-   is drawn only where the first has left an element undecided, for one chunk of 128. keep = 0 and
-   keep = 1 draw nothing.
+   p = 0.25 two. Where keep has more than 8 digits, as for p = 0.1, the first 8 decide all elements
+   but one of 256; for element e the other 24 are the upper bits of word 0 of block e of part 1.
+   keep = 0 and keep = 1 draw nothing.
 
    Normal numbers (domain 9) come 256 from a superblock, by Box and Muller (1958): words i and 128 +
    i of it, i < 128, are a pair (a, b); u = (a / 2 + 1/2) / 2^31, a / 2 without its remainder; with
@@ -55,14 +56,14 @@ enum {
     CHUNK_WORDS = MASK_CHUNK / 32
 };
 
-/* The state of block 0. */
-static inline void rng_state(uint32_t state[BLOCK_WORDS], const md_stream *s)
+/* The state of block 0 of a part of a stream. */
+static inline void rng_state(uint32_t state[BLOCK_WORDS], const md_stream *s, int part)
 {
     const uint32_t words[BLOCK_WORDS] = {
         0x61707865, 0x3320646e, 0x79622d32, 0x6b206574,
         (uint32_t)s->seed, (uint32_t)(s->seed >> 32),
         (uint32_t)s->stream, (uint32_t)(s->stream >> 32),
-        s->domain, 0, 0, 0,
+        s->domain, (uint32_t)part, 0, 0,
         0, 0, (uint32_t)s->call, (uint32_t)(s->call >> 32)};
     memcpy(state, words, sizeof words);
 }
@@ -82,14 +83,14 @@ static inline void rng_state(uint32_t state[BLOCK_WORDS], const md_stream *s)
      QUARTER_ROUND(rotate, x[2], x[7], x[8], x[13]), \
      QUARTER_ROUND(rotate, x[3], x[4], x[9], x[14]))
 
-enum { DOUBLE_ROUNDS = 4 };
+enum { DOUBLE_ROUNDS = 4, FIRST_DIGITS = 8 };
 
 /* D: how many vectors a chunk owns, for 0 < threshold < 2^32. */
 static inline int rng_vectors_per_chunk(uint32_t threshold)
 {
     const int digits = 32 - __builtin_ctz(threshold);
     int vectors = 1;
-    while (vectors < digits) vectors *= 2;
+    while (vectors < digits && vectors < FIRST_DIGITS) vectors *= 2;
     return vectors;
 }
 

@@ -27,10 +27,14 @@ def block(key, counter, nonce):
 
 def vector(number, seed, stream=0, call=0, domain=0):
     """A vector of the stream, as one number of 512 bits: lane l stands at bit 32 l."""
-    key = [seed & MASK32, seed >> 32, stream & MASK32, stream >> 32, domain, 0, 0, 0]
     superblock, v = divmod(number, 16)
+    key = _key(seed, stream, domain)
     words = [block(key, 16 * superblock + lane, call)[v] for lane in range(16)]
     return sum(word << 32 * lane for lane, word in enumerate(words))
+
+
+def _key(seed, stream, domain, part=0):
+    return [seed & MASK32, seed >> 32, stream & MASK32, stream >> 32, domain, part, 0, 0]
 
 
 def keeps(chunk, threshold, seed, stream=0, call=0):
@@ -38,7 +42,10 @@ def keeps(chunk, threshold, seed, stream=0, call=0):
     if threshold % 2**32 == 0:
         return [threshold > 0] * 512
     digits = max(i for i in range(1, 33) if threshold >> (32 - i) & 1)
-    own = next(d for d in (1, 2, 4, 8, 16, 32) if d >= digits)
+    own = next(d for d in (1, 2, 4, 8) if d >= min(digits, 8))
     drawn = [vector(chunk * own + d, seed, stream, call) for d in range(own)]
     u = [sum((v >> i & 1) << (31 - d) for d, v in enumerate(drawn)) for i in range(512)]
+    if digits > 8:
+        later = _key(seed, stream, 0, part=1)
+        u = [value | block(later, 512 * chunk + i, call)[0] >> 8 for i, value in enumerate(u)]
     return [value < threshold for value in u]

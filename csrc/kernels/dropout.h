@@ -66,10 +66,6 @@ static void drop_range(const dropout_work *w, ptrdiff_t i, ptrdiff_t end)
 {
     for (ptrdiff_t m; i < end; i += m) {
         uint32_t strip[STRIP_WORDS + 1];
-        /* short strips take long to draw: meanwhile the x of later ones can come from memory */
-        if (w->law.strip == MASK_CHUNK && i + 3 * MASK_CHUNK < end)
-            for (int l = 0; l < MASK_CHUNK; l += 16)
-                __builtin_prefetch(w->x + i + 2 * MASK_CHUNK + l);
         m = draw_strip(strip, &w->law, w->first + (uint64_t)i, end - i);
         select_by_law(w->y + i, w->x + i, strip, m, w->values);
         if (w->bits) append_bits(w->bits, i, strip, m);

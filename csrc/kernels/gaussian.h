@@ -125,7 +125,7 @@ static void gaussian_item(void *context, ptrdiff_t item, int worker)
 static void gaussian(real *y, const real *x, ptrdiff_t n, double std, int multiply,
                      const md_stream *s, uint64_t first)
 {
-    gaussian_work w = {y, x, n, (real)std, multiply, cipher_of(s), first};
+    gaussian_work w = {y, x, n, (real)std, multiply, cipher_of(s, 0), first};
     md_parallel_for(ceil_div(n, GAUSSIAN_ITEM), GAUSSIAN_NS * (double)n, gaussian_item, &w);
 }
 

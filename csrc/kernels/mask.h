@@ -5,7 +5,9 @@
    the threshold is bit-sliced: a vector holds one binary digit of 512 different U, so that a digit
    of the threshold costs a few logical operations for all of them. From the last digit to the
    first, where the two digits differ, U is less if the threshold's is the 1; where they are the
-   same, it stays as the later digits have it. No branches: p is data like any other. */
+   same, it stays as the later digits have it. No branches: p is data like any other. Where p has
+   more digits, the few elements that the first eight leave open are gathered, and a vector of them
+   is decided at once: a lane is then the block that one of them owns. */
 #ifndef MD_MASK_H
 #define MD_MASK_H
 
@@ -15,7 +17,8 @@
 enum {
     WORD_LANES = VB / 4,                 /* 32-bit lanes of a vector */
     WORD_GROUPS = 16 / WORD_LANES,       /* vectors that make up 512 bits */
-    STRIP_WORDS = 16 * CHUNK_WORDS,      /* words of bits that one superblock decides at most */
+    STRIP = 16 * MASK_CHUNK,             /* elements that are decided together */
+    STRIP_WORDS = STRIP / 32,
     MASK_ITEM = 1 << 16                  /* elements of an item of the parallel loop */
 };
 
@@ -79,23 +82,19 @@ INLINE void diagonals(vu x[BLOCK_WORDS])
 /* What all blocks of a stream share: the state, and the state with columns 2 and 3 turned. */
 typedef struct { vu state[BLOCK_WORDS], begun[BLOCK_WORDS]; } cipher;
 
-static cipher cipher_of(const md_stream *s)
+static cipher cipher_of(const md_stream *s, int part)
 {
     uint32_t state[BLOCK_WORDS];
     cipher c;
-    rng_state(state, s);
+    rng_state(state, s, part);
     for (int i = 0; i < BLOCK_WORDS; i++) c.begun[i] = c.state[i] = set1u(state[i]);
     columns_2_3(c.begun);
     return c;
 }
 
-/* Group g of superblock `number`: WORD_LANES of its 16 blocks, the 16 words of each. */
-INLINE void draw(vu x[BLOCK_WORDS], const cipher *s, uint64_t number, int g)
+/* The blocks whose numbers have these lower and upper halves: x[v] is word v of each. */
+INLINE void blocks(vu x[BLOCK_WORDS], const cipher *s, vu low, vu high)
 {
-    const uint64_t block = number * BLOCKS + (uint64_t)(g * WORD_LANES);
-    vu low, high = set1u((uint32_t)(block >> 32));
-    for (int i = 0; i < WORD_LANES; i++) low[i] = (uint32_t)i;
-    low += set1u((uint32_t)block);
     for (int i = 0; i < BLOCK_WORDS; i++) x[i] = s->begun[i];
     x[12] = low;
     x[13] = high;
@@ -107,23 +106,32 @@ INLINE void draw(vu x[BLOCK_WORDS], const cipher *s, uint64_t number, int g)
         x[i] += i == 12 ? low : i == 13 ? high : s->state[i];
 }
 
+/* Group g of superblock `number`: WORD_LANES of its 16 blocks, the 16 words of each. */
+INLINE void draw(vu x[BLOCK_WORDS], const cipher *s, uint64_t number, int g)
+{
+    const uint64_t block = number * BLOCKS + (uint64_t)(g * WORD_LANES);
+    vu lane;
+    for (int i = 0; i < WORD_LANES; i++) lane[i] = (uint32_t)i;
+    blocks(x, s, lane + set1u((uint32_t)block), set1u((uint32_t)(block >> 32)));
+}
+
 /* ---- decisions ---- */
 
 typedef struct {
-    cipher cipher;
-    uint32_t digits[32];             /* of the threshold: a word of ones for a 1 */
+    cipher cipher, late;
+    uint32_t digits[FIRST_DIGITS];   /* of the threshold: a word of ones for a 1 */
+    uint32_t later;                  /* its digits behind them, on top of a word; 0: it has none */
     int vectors;                     /* of a chunk; 0: every bit is `all` */
     uint32_t all;
-    ptrdiff_t strip;                 /* elements that are decided together */
 } mask_law;
 
-/* A strip is what one superblock decides, 16 chunks or fewer; or one chunk, if it needs two. */
 static mask_law mask_law_of(const md_stream *s, uint64_t threshold)
 {
-    mask_law law = {.cipher = cipher_of(s), .all = threshold ? ~(uint32_t)0 : 0};
+    mask_law law = {.cipher = cipher_of(s, 0), .all = threshold ? ~(uint32_t)0 : 0};
     if ((uint32_t)threshold) law.vectors = rng_vectors_per_chunk((uint32_t)threshold);
-    for (int i = 0; i < 32; i++) law.digits[i] = -(uint32_t)(threshold >> (31 - i) & 1);
-    law.strip = MASK_CHUNK * (law.vectors ? larger(1, 16 / law.vectors) : 16);
+    for (int i = 0; i < FIRST_DIGITS; i++) law.digits[i] = -(uint32_t)(threshold >> (31 - i) & 1);
+    law.later = (uint32_t)threshold << FIRST_DIGITS;
+    if (law.later) law.late = cipher_of(s, 1);
     return law;
 }
 
@@ -140,46 +148,71 @@ INLINE vu less_than(const vu *u, const uint32_t *threshold, int n, vu *open)
     return less;
 }
 
-/* The chunks of a superblock that own `vectors` vectors each; to be called with a constant. */
-INLINE void decide(uint32_t *bits, const vu x[BLOCK_WORDS], int vectors, const uint32_t *threshold)
+/* The chunks of a superblock that own `vectors` vectors each; to be called with a constant.
+   open, where wanted: where all digits are the threshold's. */
+INLINE void decide(uint32_t *bits, uint32_t *open, const cipher *c, uint64_t number, int vectors,
+                   const uint32_t *threshold)
 {
-    vu open;
-    for (int c = 0; c < 16 / vectors; c++)
-        storeu(bits + c * CHUNK_WORDS, less_than(x + c * vectors, threshold, vectors, &open));
-}
-
-/* Where `open`, by digits 16 .. 31: few groups need them. Not inlined, to leave the usual way
-   short. */
-static __attribute__((noinline)) vu decide_late(vu open, const mask_law *law, uint64_t number,
-                                                int g)
-{
-    vu x[BLOCK_WORDS], still_open;
-    draw(x, &law->cipher, number, g);
-    return open & less_than(x, law->digits + 16, 16, &still_open);
-}
-
-/* The bits of a whole strip. */
-static void strip_bits(uint32_t bits[STRIP_WORDS], const mask_law *law, uint64_t number)
-{
-    if (law->vectors == 0) {
-        for (int i = 0; i < STRIP_WORDS; i++) bits[i] = law->all;
-        return;
-    }
-    const uint64_t super = law->vectors > 16 ? 2 * number : number;
-    for (int g = 0; g < WORD_GROUPS; g++, bits += WORD_LANES) {
-        vu x[BLOCK_WORDS], open;
-        draw(x, &law->cipher, super, g);
-        switch (law->vectors) {
-        case 1: decide(bits, x, 1, law->digits); continue;
-        case 2: decide(bits, x, 2, law->digits); continue;
-        case 4: decide(bits, x, 4, law->digits); continue;
-        case 8: decide(bits, x, 8, law->digits); continue;
-        case 16: decide(bits, x, 16, law->digits); continue;
+    for (int g = 0; g < WORD_GROUPS; g++) {
+        vu x[BLOCK_WORDS], same;
+        draw(x, c, number, g);
+        for (int v = 0; v < BLOCK_WORDS; v += vectors) {
+            const int at = v / vectors * CHUNK_WORDS + g * WORD_LANES;
+            storeu(bits + at, less_than(x + v, threshold, vectors, &same));
+            if (open) storeu(open + at, same);
         }
-        vu less = less_than(x, law->digits, 16, &open);
-        if (any_bit(open)) less |= decide_late(open, law, super + 1, g);
-        storeu(bits, less);
     }
+}
+
+/* The elements of a strip that are 1 in words from .. to of `open`; returns how many. */
+INLINE int open_elements(uint16_t e[STRIP], const uint32_t *open, int from, int to)
+{
+    int pairs[STRIP_WORDS / 2], some = 0, n = 0;
+    for (int i = from; i < to; i += 2) {         /* no branch: one pair in five has an element */
+        pairs[some] = i;
+        some += (open[i] | open[i + 1]) != 0;
+    }
+    for (int i = 0; i < some; i++) {
+        uint64_t left = (uint64_t)open[pairs[i] + 1] << 32 | open[pairs[i]];
+        do e[n++] = (uint16_t)(pairs[i] * 32 + __builtin_ctzll(left));
+        while (left &= left - 1);
+    }
+    return n;
+}
+
+/* Decide a vector of elements of a strip by their later digits. */
+INLINE void decide_late(uint32_t *bits, const mask_law *law, uint64_t strip, const uint16_t *e)
+{
+    vu x[BLOCK_WORDS], number;
+    for (int i = 0; i < WORD_LANES; i++) number[i] = e[i];
+    number += set1u((uint32_t)(strip * STRIP));
+    blocks(x, &law->late, number, set1u((uint32_t)(strip * STRIP >> 32)));
+    const vu less = (vu)(x[0] < set1u(law->later));
+    for (int i = 0; i < WORD_LANES; i++) bits[e[i] / 32] |= (less[i] & 1) << e[i] % 32;
+}
+
+/* The bits of a strip: of its superblocks from .. to. */
+static void strip_bits(uint32_t bits[STRIP_WORDS], const mask_law *law, uint64_t strip, int from,
+                       int to)
+{
+    const int words = STRIP_WORDS / larger(1, law->vectors);  /* that a superblock decides */
+    uint32_t open[STRIP_WORDS];
+    for (int s = from; s < to; s++) {
+        const uint64_t number = strip * (uint64_t)law->vectors + (uint64_t)s;
+        uint32_t *to_bits = bits + s * words;
+        switch (law->vectors) {
+        case 0: for (int i = 0; i < words; i++) to_bits[i] = law->all; break;
+        case 1: decide(to_bits, NULL, &law->cipher, number, 1, law->digits); break;
+        case 2: decide(to_bits, NULL, &law->cipher, number, 2, law->digits); break;
+        case 4: decide(to_bits, NULL, &law->cipher, number, 4, law->digits); break;
+        default: decide(to_bits, open + s * words, &law->cipher, number, 8, law->digits);
+        }
+    }
+    if (law->later == 0) return;
+    uint16_t e[STRIP + WORD_LANES];
+    int n = open_elements(e, open, from * words, to * words);
+    for (; n % WORD_LANES; n++) e[n] = e[n - 1];             /* once more changes nothing */
+    for (int i = 0; i < n; i += WORD_LANES) decide_late(bits, law, strip, e + i);
 }
 
 /* Bits of the mask from element `first` to the end of its strip, or n of them: element `first` is
@@ -187,12 +220,14 @@ static void strip_bits(uint32_t bits[STRIP_WORDS], const mask_law *law, uint64_t
 static ptrdiff_t draw_strip(uint32_t bits[STRIP_WORDS + 1], const mask_law *law, uint64_t first,
                             ptrdiff_t n)
 {
-    const ptrdiff_t before = (ptrdiff_t)(first % (uint64_t)law->strip), skip = before / 32;
+    const ptrdiff_t before = (ptrdiff_t)(first % STRIP), skip = before / 32;
+    const ptrdiff_t decided = STRIP / larger(1, law->vectors);  /* by a superblock */
     const int shift = (int)(before % 32);
-    n = smaller(n, law->strip - before);
-    strip_bits(bits, law, first / (uint64_t)law->strip);
+    n = smaller(n, STRIP - before);
+    strip_bits(bits, law, first / STRIP, (int)(before / decided),
+               (int)ceil_div(before + n, decided));
     if (before) {
-        bits[law->strip / 32] = 0;
+        bits[STRIP_WORDS] = 0;
         for (ptrdiff_t i = 0; i < ceil_div(n, 32); i++) {
             const uint64_t two = (uint64_t)bits[i + skip + 1] << 32 | bits[i + skip];
             bits[i] = (uint32_t)(two >> shift);
@@ -235,7 +270,7 @@ static void mask_item(void *context, ptrdiff_t item, int worker)
 /* Nanoseconds to draw n elements, about. */
 INLINE double mask_cost(const mask_law *law, ptrdiff_t n)
 {
-    return (double)n * (0.01 * (double)smaller(16, law->vectors) + 0.005);
+    return (double)n * (0.015 * law->vectors + (law->later ? 0.06 : 0.005));
 }
 
 static void mask_bits(uint32_t *bits, ptrdiff_t n, const md_stream *s, uint64_t first,
@@ -257,7 +292,7 @@ INLINE void superblock(uint32_t words[SUPERBLOCK_WORDS], const cipher *s, uint64
 
 static void random_words(uint32_t *words, ptrdiff_t n, const md_stream *s, uint64_t first)
 {
-    const cipher c = cipher_of(s);
+    const cipher c = cipher_of(s, 0);
     for (ptrdiff_t i = 0, m; i < n; i += m) {
         const uint64_t w = first + (uint64_t)i;
         const ptrdiff_t from = (ptrdiff_t)(w % SUPERBLOCK_WORDS);

@@ -61,7 +61,7 @@ LAYERS = [
     Row(nn.FeatureAlphaDropout, (6, 4, 5, 9), "0a1bf21814b6ef25"),
     Row(nn.GaussianDropout, (6, 7, 5), "23e9c242cf72ddfb", drops=False),
     Row(nn.GaussianNoise, (6, 7, 5), "a56563964d746b73", drops=False),
-    Row(nn.DropBlock2d, (6, 8, 7, 5), "8008e6d3817486e5", {"block_size": 3}),
+    Row(nn.DropBlock2d, (6, 8, 7, 5), "12f3a7ee30c9d72a", {"block_size": 3}),
 ]
 OWN_FILES = {nn.ConcreteDropout, nn.DropConnect, nn.WeightDrop, nn.Zoneout}
 RATED = [row for row in LAYERS if row.layer is not nn.GaussianNoise]

@@ -44,7 +44,7 @@ def test_slices_of_a_batch(block_size, shared):
 def test_golden(isa):
     x = np.ones((2, 10, 9, 5), np.float32)
     got = [nn.DropBlock2d(0.2, 3, shared=shared, seed=5)(x).data != 0 for shared in (False, True)]
-    assert hashes(*got)[:16] == "9662ab3220eac8c3"
+    assert hashes(*got)[:16] == "48d1942d6c0071c1"
 
 
 def test_mask_shape():
