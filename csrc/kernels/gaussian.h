@@ -11,7 +11,7 @@
 #include "mathf.h"
 
 enum { GAUSSIAN_ITEM = 1 << 14, PAIRS = SUPERBLOCK_WORDS / 2, ABREAST = 4 };
-#define GAUSSIAN_NS 1.5 /* an element, about */
+#define GAUSSIAN_NS 1.3 /* an element, about */
 
 /* sin and cos of |x| <= pi / 4, within 1 ULP: Cephes' polynomials (Moshier, 1989). */
 INLINE void sin_cos_(vf x, vf *sine, vf *cosine)
@@ -33,7 +33,7 @@ INLINE void sin_cos_(vf x, vf *sine, vf *cosine)
 /* What the words of a superblock say of its pairs. */
 typedef struct {
     real u[PAIRS], angle[PAIRS];
-    real right[PAIRS], up[PAIRS];    /* the quarter turn: 1 0, 0 1, -1 0, or 0 -1 */
+    real turns[PAIRS];               /* quarter turns: -2, -1, 0 or 1 */
 } pairs;
 
 INLINE void read_pairs(pairs *to, const uint32_t *words)
@@ -43,10 +43,8 @@ INLINE void read_pairs(pairs *to, const uint32_t *words)
         to->u[i] = (real)(int32_t)(words[i] >> 1) * (real)0x1p-31 + (real)0x1p-32;
     for (int i = 0; i < PAIRS; i++) {
         const uint32_t turn = words[PAIRS + i];
-        const int32_t quarter = (int32_t)((turn + 0x20000000) >> 30);
         to->angle[i] = (real)(int32_t)(turn << 2) * eighths;
-        to->right[i] = (real)((quarter == 0) - (quarter == 2));
-        to->up[i] = (real)((quarter == 1) - (quarter == 3));
+        to->turns[i] = (real)((int32_t)(turn + 0x20000000) >> 30);
     }
 }
 
@@ -74,7 +72,8 @@ static void normals_of(real z[SUPERBLOCK_WORDS], const cipher *s, uint64_t numbe
         radii(r, in.u + from);
         for (int k = 0; k < ABREAST; k++) {
             const int i = from + k * W;
-            const vf right = load(in.right + i), up = load(in.up + i);
+            const vf turns = load(in.turns + i), size = abs_(turns);
+            const vf right = set1(1) - size, up = turns * (set1(2) - size);  /* 1 0, 0 1, ... */
             vf sine, cosine;
             sin_cos_(load(in.angle + i), &sine, &cosine);
             store(z + i, r[k] * (cosine * right - sine * up));
