@@ -25,19 +25,6 @@ enum {
 INLINE void storeu(uint32_t *p, vu v) { *(vu_any *)p = v; }
 INLINE vu set1u(uint32_t x) { return x - (vu){0}; }
 
-INLINE int any_bit(vu v)
-{
-#if defined(MD_AVX512)
-    return _mm512_test_epi32_mask((__m512i)v, (__m512i)v) != 0;
-#elif defined(MD_AVX2)
-    return !_mm256_testz_si256((__m256i)v, (__m256i)v);
-#else
-    uint32_t any = 0;
-    for (int i = 0; i < WORD_LANES; i++) any |= v[i];
-    return any != 0;
-#endif
-}
-
 /* Each word turned left by n bits, n constant. AVX-512 has this; AVX2 can move whole bytes. */
 INLINE vu rotate(vu x, int n)
 {
@@ -122,6 +109,7 @@ typedef struct {
     uint32_t digits[FIRST_DIGITS];   /* of the threshold: a word of ones for a 1 */
     uint32_t later;                  /* its digits behind them, on top of a word; 0: it has none */
     int vectors;                     /* of a chunk; 0: every bit is `all` */
+    int words;                       /* of bits that a superblock decides */
     uint32_t all;
 } mask_law;
 
@@ -129,6 +117,7 @@ static mask_law mask_law_of(const md_stream *s, uint64_t threshold)
 {
     mask_law law = {.cipher = cipher_of(s, 0), .all = threshold ? ~(uint32_t)0 : 0};
     if ((uint32_t)threshold) law.vectors = rng_vectors_per_chunk((uint32_t)threshold);
+    law.words = STRIP_WORDS / (int)larger(1, law.vectors);
     for (int i = 0; i < FIRST_DIGITS; i++) law.digits[i] = -(uint32_t)(threshold >> (31 - i) & 1);
     law.later = (uint32_t)threshold << FIRST_DIGITS;
     if (law.later) law.late = cipher_of(s, 1);
@@ -195,7 +184,7 @@ INLINE void decide_late(uint32_t *bits, const mask_law *law, uint64_t strip, con
 static void strip_bits(uint32_t bits[STRIP_WORDS], const mask_law *law, uint64_t strip, int from,
                        int to)
 {
-    const int words = STRIP_WORDS / larger(1, law->vectors);  /* that a superblock decides */
+    const int words = law->words;
     uint32_t open[STRIP_WORDS];
     for (int s = from; s < to; s++) {
         const uint64_t number = strip * (uint64_t)law->vectors + (uint64_t)s;
@@ -221,7 +210,7 @@ static ptrdiff_t draw_strip(uint32_t bits[STRIP_WORDS + 1], const mask_law *law,
                             ptrdiff_t n)
 {
     const ptrdiff_t before = (ptrdiff_t)(first % STRIP), skip = before / 32;
-    const ptrdiff_t decided = STRIP / larger(1, law->vectors);  /* by a superblock */
+    const ptrdiff_t decided = 32 * law->words;               /* by a superblock */
     const int shift = (int)(before % 32);
     n = smaller(n, STRIP - before);
     strip_bits(bits, law, first / STRIP, (int)(before / decided),

@@ -58,7 +58,8 @@ static void mask_bits(uint32_t *bits, ptrdiff_t n, const md_stream *s, uint64_t 
         uint64_t u = 0;
         for (int v = 0; v < vectors; v++)
             u |= (uint64_t)(chunk[v * CHUNK_WORDS + e % MASK_CHUNK / 32] >> e % 32 & 1) << (31 - v);
-        if (!constant && u == (threshold & 0xff000000)) u |= later_digits(s, e) >> FIRST_DIGITS;
+        const int open = !constant && u >> (32 - FIRST_DIGITS) == threshold >> (32 - FIRST_DIGITS);
+        if (open) u |= later_digits(s, e) >> FIRST_DIGITS;
         bits[i / 32] |= (uint32_t)(u < threshold) << i % 32;
     }
 }
