@@ -37,9 +37,12 @@
    but one of 256; for element e the other 24 are the upper bits of word 0 of block e of part 1.
    keep = 0 and keep = 1 draw nothing.
 
-   Normal numbers (domain 9) come 256 from a superblock, by Box and Muller (1958): words i and 128 +
-   i of it, i < 128, are a pair (a, b); u = (a / 2 + 1/2) / 2^31, a / 2 without its remainder; with
-   r = sqrt(-2 log u), number i is r cos(2 pi b / 2^32) and number 128 + i is r sin of it. */
+   Normal numbers (domain 9) come 1024 from three superblocks, by Box and Muller (1958). Word i of
+   them, i < 512, is a; b is the lower half of word 512 + i where i < 256, else the upper half of
+   word 256 + i. With u = (a mod 2^31 + 1/2) / 2^31 and t = (2^16 b + a mod 2^16) / 2^32, less 1 if
+   that is 1/2 or more, number i is r cos(pi t) and number 512 + i is r sin(pi t), where r is
+   sqrt(-2 log u), or its negative if a is 2^31 or more. The last 16 bits of a serve twice, where
+   they move u by less than 2^-15 and t by less than 2^-16: what leads in both is independent. */
 #ifndef MD_RNG_H
 #define MD_RNG_H
 

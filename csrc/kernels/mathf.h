@@ -76,27 +76,15 @@ INLINE vf expm1_(vf x)
 }
 
 /* log(1 + f) + e ln 2 for f in [sqrt(1/2) - 1, sqrt(2) - 1]: f - f^2 / 2 + f^3 q(f), the form of
-   Cephes (Moshier, 1989). For n vectors, n a constant, in step: each waits for itself alone. */
-INLINE void logs_of_splits(vf *y, const vf *f, const vf *e, const int n)
+   Cephes (Moshier, 1989). */
+INLINE vf log_of_split(vf f, vf e)
 {
     static const real q[] = {0.3333333135, -0.2500081956, 0.2000124156, -0.1662341058,
                              0.1420158595, -0.1315959990, 0.1276214421, -0.07636356354};
-    for (int i = 0; i < n; i++) y[i] = set1(q[7]);
-    for (int k = 6; k >= 0; k--)
-        for (int i = 0; i < n; i++) y[i] = fma_(y[i], f[i], set1(q[k]));
-    for (int i = 0; i < n; i++) {
-        const vf square = f[i] * f[i];
-        vf tail = fma_(square * f[i], y[i], e[i] * set1(LN2_LOW));
-        tail = fma_(set1((real)-0.5), square, tail);
-        y[i] = fma_(e[i], set1(LN2_HIGH), f[i] + tail);
-    }
-}
-
-INLINE vf log_of_split(vf f, vf e)
-{
-    vf y;
-    logs_of_splits(&y, &f, &e, 1);
-    return y;
+    const vf square = f * f;
+    vf tail = fma_(square * f, polynomial(f, q, 8), e * set1(LN2_LOW));
+    tail = fma_(set1((real)-0.5), square, tail);
+    return fma_(e, set1(LN2_HIGH), f + tail);
 }
 
 /* A normal x > 0 as (1 + f) 2^e: returns f. */

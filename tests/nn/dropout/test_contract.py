@@ -59,8 +59,8 @@ LAYERS = [
     Row(nn.AlphaDropout, (6, 7, 5), "d183f1c0b66d619a"),
     Row(nn.AlphaDropout, (6, 7, 5), "d183f1c0b66d619a", {"mask": "recompute"}),
     Row(nn.FeatureAlphaDropout, (6, 4, 5, 9), "0a1bf21814b6ef25"),
-    Row(nn.GaussianDropout, (6, 7, 5), "23e9c242cf72ddfb", drops=False),
-    Row(nn.GaussianNoise, (6, 7, 5), "a56563964d746b73", drops=False),
+    Row(nn.GaussianDropout, (6, 7, 5), "ac5073ee5173b07a", drops=False),
+    Row(nn.GaussianNoise, (6, 7, 5), "2817fffa8c1a062f", drops=False),
     Row(nn.DropBlock2d, (6, 8, 7, 5), "12f3a7ee30c9d72a", {"block_size": 3}),
 ]
 OWN_FILES = {nn.ConcreteDropout, nn.DropConnect, nn.WeightDrop, nn.Zoneout}
