@@ -39,6 +39,8 @@ cdef extern from "minidrop.h" nogil:
         Py_ssize_t stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups
         Py_ssize_t relu, pool
         const md_drop *drop
+        const uint32_t *w_bits
+        double w_scale
 
     enum:
         MD_DIMS

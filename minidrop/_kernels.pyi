@@ -42,6 +42,7 @@ def conv2d_forward(
     pool: int = 1,
     want_where: bool = False,
     drop: tuple[float, int, int, int, int] | None = None,
+    w_mask: tuple[Array, float] | None = None,
     algo: str = "direct",
 ) -> Array | tuple[Array, Array]: ...
 def conv2d_backward(
@@ -60,6 +61,7 @@ def conv2d_backward(
     want_dx: bool = True,
     want_dw: bool = True,
     want_db: bool = True,
+    w_mask: tuple[Array, float] | None = None,
     algo: str = "direct",
 ) -> tuple[Array | None, Array | None, Array | None]: ...
 

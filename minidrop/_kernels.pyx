@@ -383,7 +383,7 @@ cdef md_conv conv_geometry(tuple x, tuple w, object stride, object padding, obje
                          f"with padding ({g.pad_h}, {g.pad_w}) has")
     g.oh = (g.h + 2 * g.pad_h - reach_h) // g.stride_h + 1
     g.ow = (g.w + 2 * g.pad_w - reach_w) // g.stride_w + 1
-    g.relu, g.pool, g.drop = 0, 1, NULL
+    g.relu, g.pool, g.drop, g.w_bits, g.w_scale = 0, 1, NULL, NULL, 1
     # the sizes that the kernels multiply, so that none of their products overflows
     checked_product(checked_product(g.h + 2 * g.pad_h, g.w + 2 * g.pad_w),
                     4 * (g.cin + g.cout) * (md_workers() + 1))
@@ -394,17 +394,20 @@ cdef md_conv conv_geometry(tuple x, tuple w, object stride, object padding, obje
 
 def conv2d_forward(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1, *, bint relu=False,
                    Py_ssize_t pool=1, bint want_where=False, object drop=None,
-                   str algo="direct"):
+                   object w_mask=None, str algo="direct"):
     """x (n, h, w, cin) * w (kh, kw, cin/groups, cout) [+ bias (cout,)] [then relu]
     [then max-pooling of pool x pool windows] [then dropout] -> (n, oh/pool, ow/pool, cout).
     want_where: also the place of each window's winner, uint8, which the backward asks for.
     drop: (p, seed, stream, call, offset), behind a relu: see dropout_forward.
+    w_mask: (bits, p): w counts as what dropout_backward(w, bits, p) would give, which never stands
+    in memory; without pooling.
     algo: "auto", "direct" or "winograd"."""
     cdef cnp.ndarray image = real_array(x, "x")
     cdef cnp.ndarray kernel = same_type(w, "w", image, "x")
     cdef md_conv g = conv_geometry(shape_of(image), shape_of(kernel), stride, padding, dilation,
                                    groups)
     conv_tail(&g, relu, pool)
+    mask_weights(&g, w_mask, cnp.PyArray_SIZE(kernel))
     if bias is not None:
         bias = row_vector(bias, "bias", image, "x", g.cout)
     cdef Py_ssize_t rows = g.oh // g.pool, cols = g.ow // g.pool
@@ -439,16 +442,18 @@ def conv2d_forward(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1, *
 
 def conv2d_backward(dy, x, w, stride=1, padding=0, dilation=1, groups=1, *, relu_output=None,
                     Py_ssize_t pool=1, where=None, object drop_p=None, bint want_dx=True,
-                    bint want_dw=True, bint want_db=True, str algo="direct"):
+                    bint want_dw=True, bint want_db=True, object w_mask=None, str algo="direct"):
     """The gradients (dx, dw, db) of conv2d_forward from dy, of its shape; None where not wanted.
     relu_output: the value of a forward with relu=True. where: what a forward with pooling gave.
-    drop_p: the p of a forward with dropout, whose value shows what was kept."""
+    drop_p: the p of a forward with dropout, whose value shows what was kept.
+    w_mask: that of the forward; dw is the gradient of the w that counts."""
     cdef cnp.ndarray image = real_array(x, "x", 4)
     cdef cnp.ndarray kernel = same_type(w, "w", image, "x", 4)
     cdef cnp.ndarray gradient = same_type(dy, "dy", image, "x", 4)
     cdef md_conv g = conv_geometry(shape_of(image), shape_of(kernel), stride, padding, dilation,
                                    groups)
     conv_tail(&g, relu_output is not None, pool)
+    mask_weights(&g, w_mask, cnp.PyArray_SIZE(kernel))
     cdef md_drop tail
     if drop_p is not None:
         drop_behind(&g, &tail, drop_p)
@@ -506,6 +511,18 @@ cdef int drop_behind(md_conv *g, md_drop *tail, object p) except -1:
     tail.threshold = threshold_of(p)
     tail.law = law_of(None, tail.threshold)
     g.drop = tail
+    return 0
+
+
+cdef int mask_weights(md_conv *g, object w_mask, Py_ssize_t size) except -1:
+    """The mask of `size` weights, (bits, p) or None: the caller keeps bits alive."""
+    if w_mask is None:
+        return 0
+    if g.pool > 1:
+        raise ValueError(f"w_mask takes a convolution without pooling, got pool={g.pool}")
+    bits, p = w_mask
+    g.w_scale = scale_of(threshold_of(p))
+    g.w_bits = mask_words(bits, 0, size)
     return 0
 
 

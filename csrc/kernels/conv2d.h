@@ -75,13 +75,16 @@ static void conv2d_forward(real *y, uint8_t *where, const real *x, const real *w
                            const real *bias, const md_conv *g, real *scratch)
 {
     const conv_scratch room = conv_rooms(g, scratch);
-    slide s = forward_slide(g, room.runs, is_depthwise(g) ? w : room.panels);
     const ptrdiff_t out = group_out(g), panels = ceil_div(out, NR);
+    const int depthwise = is_depthwise(g);
+    const masked from = masked_weights(g, w);
+    slide s = forward_slide(g, room.runs,
+                            depthwise ? stored_weights(g, w, room.panels) : room.panels);
     s.bias = bias;
     s.relu = g->relu != 0;
-    if (!is_depthwise(g))
+    if (!depthwise)
         for (ptrdiff_t group = 0; group < g->groups; group++)
-            copy_panels(room.panels + group * panels * s.depth * NR, w + group * out, g->cout,
+            copy_panels(room.panels + group * panels * s.depth * NR, &from, group * out, g->cout,
                         s.depth, out);
     slide_images((slide_work){.slide = &s, .target = y, .source = x, .images = g->n,
                               .target_image = y_reals(g), .source_image = x_reals(g),

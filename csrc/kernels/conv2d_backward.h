@@ -27,6 +27,8 @@ static void dx_phases(const md_conv *g, const real *w, const conv_scratch *room)
     const int depthwise = is_depthwise(g);
     const ptrdiff_t panels = depthwise ? 0 : ceil_div(in, NR);
     const frame f = dz_frame(g);
+    const masked from = masked_weights(g, w);
+    const real *weights = depthwise ? stored_weights(g, w, room->panels) : room->panels;
     md_run *runs = room->runs;
     slide *s = room->phases;
 
@@ -34,9 +36,9 @@ static void dx_phases(const md_conv *g, const real *w, const conv_scratch *room)
     for (ptrdiff_t p = 0; p < g->groups * panels; p++)
         for (ptrdiff_t tap = 0; tap < taps; tap++) {
             const ptrdiff_t j = p % panels * NR, turned = p * taps + taps - 1 - tap;
-            copy_transposed(room->panels + turned * out * NR, NR,
-                            w + (tap * in + j) * g->cout + p / panels * out, g->cout,
-                            smaller(NR, in - j), out);
+            copy_turned(room->panels + turned * out * NR, NR, &from,
+                        (tap * in + j) * g->cout + p / panels * out, g->cout,
+                        smaller(NR, in - j), out);
         }
     for (ptrdiff_t phase = 0; phase < phases(g); phase++, s++) {
         const ptrdiff_t across = smaller(g->stride_w, g->w);
@@ -47,7 +49,7 @@ static void dx_phases(const md_conv *g, const real *w, const conv_scratch *room)
                      .row = g->stride_h * g->w * g->cin, .col = g->stride_w * g->cin, .group = in,
                      .step_y = 1, .step_x = 1, .source_group = out, .frame = f,
                      .reach = f.rows - rows + 1, .runs = runs, .k = run_length(joined, out),
-                     .depth = taps * out, .panels = depthwise ? w : room->panels,
+                     .depth = taps * out, .panels = weights,
                      .depthwise = depthwise};
         for (ptrdiff_t ky = g->kh - 1; ky >= 0; ky--) {
             const ptrdiff_t y = y0 + g->pad_h - ky * g->dil_h;
@@ -115,6 +117,7 @@ typedef struct {
     const md_conv *g;
     conv_scratch room;
     slide forward;             /* depthwise: the runs of the forward, behind those of dx */
+    const real *thin;          /* the weights for thin_dx */
 } backward_work;
 
 /* The gradient of one image before dropout, pooling and relu, in `room` unless it is dy itself. */
@@ -148,7 +151,7 @@ static void dense_image(const image_gradients *image, const backward_work *w, re
         else dw_image(image->dw, x, dz, g, resume);
     }
     if (image->dx && is_thin(g))
-        thin_dx(image->dx, dz, w->w, g, border + border_reals(g) + round_up(z_reals(g), 16));
+        thin_dx(image->dx, dz, w->thin, g, border + border_reals(g) + round_up(z_reals(g), 16));
     else if (image->dx)
         for (ptrdiff_t phase = 0; phase < phases(g); phase++) {
             const slide *s = w->room.phases + phase;
@@ -198,7 +201,8 @@ static void conv2d_backward(real *dx, real *dw, real *db, const real *x, const r
                           .room = conv_rooms(g, scratch)};
     if (is_depthwise(g)) work.forward = forward_slide(g, work.room.runs + g->kh * g->kw, w);
     if (dx && sparse) turn_weights(work.room.panels, w, g);
-    else if (dx && !is_thin(g)) dx_phases(g, w, &work.room);
+    else if (dx && is_thin(g)) work.thin = stored_weights(g, w, work.room.panels);
+    else if (dx) dx_phases(g, w, &work.room);
     const double flop = 2.0 * (double)(g->n * g->oh * g->ow) * (double)weight_reals(g);
     if (dw || db || g->relu || g->pool > 1 || is_thin(g))
         md_parallel_for(smaller(conv_slots(g), g->n), flop / (sparse ? 200 : 50), backward_item,

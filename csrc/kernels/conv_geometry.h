@@ -19,6 +19,11 @@ INLINE ptrdiff_t y_reals(const md_conv *g)
 /* What backward multiplies the gradient by: the kept were scaled. */
 INLINE real drop_scale(const md_conv *g) { return g->drop ? (real)g->drop->law.scale : 1; }
 
+INLINE masked masked_weights(const md_conv *g, const real *w)
+{
+    return (masked){w, g->w_bits, (real)g->w_scale};
+}
+
 INLINE int is_depthwise(const md_conv *g)
 {
     return g->cin > 1 && g->groups == g->cin && g->cout == g->cin;

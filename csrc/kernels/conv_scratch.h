@@ -72,4 +72,13 @@ static conv_scratch conv_rooms(const md_conv *g, real *scratch)
     return s;
 }
 
+/* For kernels that read weights as they are stored: w, or what a mask leaves of it, in `panels`. */
+static const real *stored_weights(const md_conv *g, const real *w, real *panels)
+{
+    const masked from = masked_weights(g, w);
+    if (!from.bits) return w;
+    copy_masked(panels, g->cout, &from, 0, g->cout, g->kh * g->kw * group_in(g), g->cout);
+    return panels;
+}
+
 #endif

@@ -28,13 +28,12 @@ enum { C_SCRATCH = MC * (NC + NR), SCRATCH = A_SCRATCH + B_SCRATCH + C_SCRATCH }
 
 typedef struct {
     real *c;
-    const real *a, *b, *bias;
+    const real *a, *bias;
+    masked b;
     ptrdiff_t m, n, k, mc, nc, blocks_down, blocks_across, slices;
     int form, relu;
     int copies_a, copies_b, shares_b, slice_of_b;
     real *shared, *scratch;           /* b in panels: [slice][panel][kc][NR]; for each worker */
-    const uint32_t *bits;             /* the mask of b as it is stored, or NULL */
-    real scale;                       /* of what it keeps */
 } matmul_work;
 
 /* Blocks by shape alone: low rather than narrow, as they share copies of b. */
@@ -66,41 +65,21 @@ INLINE ptrdiff_t slice_at(const matmul_work *w, ptrdiff_t s) { return s * w->k /
 
 /* ---- b ---- */
 
-INLINE const real *matmul_b(const matmul_work *w, ptrdiff_t k, ptrdiff_t j)
+/* Which element of b as it is stored. */
+INLINE ptrdiff_t b_at(const matmul_work *w, ptrdiff_t k, ptrdiff_t j)
 {
-    return w->form == MD_NT ? w->b + j * w->k + k : w->b + k * w->n + j;
-}
-
-/* One panel of b from (k0, j0) on, k x cols, of what the mask leaves of it: nothing more of the
-   masked matrix, DropConnect's, is ever in memory. */
-static void copy_masked_b(real *copy, const matmul_work *w, ptrdiff_t k0, ptrdiff_t k, ptrdiff_t j0,
-                          ptrdiff_t cols)
-{
-    const real *b = matmul_b(w, k0, j0);
-    if (w->form != MD_NT) {
-        copy_masked(copy, NR, b, w->n, w->bits, b - w->b, w->scale, k, cols);
-        return;
-    }
-    for (ptrdiff_t i = 0; i < k; i += 32) {                       /* masked first, then turned */
-        real few[NR * 32];
-        const ptrdiff_t m = smaller(32, k - i);
-        copy_masked(few, 32, b + i, w->k, w->bits, b + i - w->b, w->scale, cols, m);
-        copy_transposed(copy + i * NR, NR, few, 32, cols, m);
-    }
+    return w->form == MD_NT ? j * w->k + k : k * w->n + j;
 }
 
 /* Panels of b from (k0, j0) on, k x cols. */
 static void copy_b(real *copy, const matmul_work *w, ptrdiff_t k0, ptrdiff_t k, ptrdiff_t j0,
                    ptrdiff_t cols)
 {
-    if (w->bits)
+    if (w->form != MD_NT) copy_panels(copy, &w->b, b_at(w, k0, j0), w->n, k, cols);
+    else
         for (ptrdiff_t j = 0; j < cols; j += NR)
-            copy_masked_b(copy + j * k, w, k0, k, j0 + j, smaller(NR, cols - j));
-    else if (w->form == MD_NT)
-        for (ptrdiff_t j = 0; j < cols; j += NR)
-            copy_transposed(copy + j * k, NR, matmul_b(w, k0, j0 + j), w->k, smaller(NR, cols - j),
-                            k);
-    else copy_panels(copy, matmul_b(w, k0, j0), w->n, k, cols);
+            copy_turned(copy + j * k, NR, &w->b, b_at(w, k0, j0 + j), w->k, smaller(NR, cols - j),
+                        k);
 }
 
 /* One slice of what all blocks share. */
@@ -175,7 +154,7 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
                 if (!last) t.c = c_copy + j * rows, t.c_row = NR;
             }
             t.bias = w->bias && last ? w->bias + j0 + j : NULL;
-            t.b = !w->copies_b ? matmul_b(w, k0, j0 + j)
+            t.b = !w->copies_b ? w->b.data + b_at(w, k0, j0 + j)
                   : w->shares_b ? w->shared + k0 * round_up(w->n, NR) + (j0 + j) * k
                   : w->slice_of_b ? b_copy + j * k : b_copy;
             if (t.b == b_copy && !w->slice_of_b) copy_b(b_copy, w, k0, k, j0 + j, t.cols);
@@ -211,7 +190,7 @@ static void matmul(real *c, const real *a, const real *b, const real *bias, ptrd
 {
     if (m == 0 || n == 0) return;
     matmul_work w = matmul_plan(m, n, k, form);
-    w.c = c, w.a = a, w.b = b, w.bias = bias, w.relu = relu, w.scratch = scratch;
+    w.c = c, w.a = a, w.b.data = b, w.bias = bias, w.relu = relu, w.scratch = scratch;
     matmul_run(&w);
 }
 
@@ -221,8 +200,8 @@ static void matmul_masked(real *c, const real *a, const real *b, const uint32_t 
 {
     if (m == 0 || n == 0) return;
     matmul_work w = matmul_plan(m, n, k, form);
-    w.c = c, w.a = a, w.b = b, w.bias = bias, w.scratch = scratch;
-    w.bits = bits, w.scale = (real)scale, w.copies_b = 1;
+    w.c = c, w.a = a, w.b = (masked){b, bits, (real)scale}, w.bias = bias, w.scratch = scratch;
+    w.copies_b = 1;
     matmul_run(&w);
 }
 

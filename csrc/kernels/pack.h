@@ -11,19 +11,6 @@ INLINE void copy_row(real *to, const real *from, ptrdiff_t n)
     if (i < n) store_part(to + i, load_part(from + i, n - i), n - i);
 }
 
-/* Panels, to [panel][rows][NR], of the first `cols` columns of from; read row by row. */
-static void copy_panels(real *to, const real *from, ptrdiff_t from_row, ptrdiff_t rows,
-                        ptrdiff_t cols)
-{
-    for (ptrdiff_t r = 0; r < rows; r++, from += from_row) {
-        real *panel = to + r * NR;
-        ptrdiff_t j = 0;
-        for (; j + NR <= cols; j += NR, panel += rows * NR)
-            for (int v = 0; v < NV; v++) store(panel + v * W, load(from + j + v * W));
-        if (j < cols) copy_row(panel, from + j, cols - j);
-    }
-}
-
 /* to[c][r] = from[r][c], in blocks of W x W. */
 static void copy_transposed(real *to, ptrdiff_t to_row, const real *from, ptrdiff_t from_row,
                             ptrdiff_t rows, ptrdiff_t cols)
@@ -42,17 +29,59 @@ static void copy_transposed(real *to, ptrdiff_t to_row, const real *from, ptrdif
     }
 }
 
-/* to[r][c] = from[r][c] scale where the mask keeps it, else +0: what dropout would make of it.
-   `bits` are those of a matrix with rows of from_row reals; from[0][0] is its element `first`. */
-static void copy_masked(real *to, ptrdiff_t to_row, const real *from, ptrdiff_t from_row,
-                        const uint32_t *bits, ptrdiff_t first, real scale, ptrdiff_t rows,
-                        ptrdiff_t cols)
+/* A matrix of which a mask, DropConnect's, leaves data scale where it keeps and +0 elsewhere: what
+   dropout would make of it. Element i has bit i; without a mask bits is NULL. It is masked on its
+   way into one of the copies below, and stands nowhere else. */
+typedef struct { const real *data; const uint32_t *bits; real scale; } masked;
+
+INLINE vf load_masked(const masked *from, ptrdiff_t i, ptrdiff_t m)
 {
-    const vf s = set1(scale);
-    for (ptrdiff_t r = 0; r < rows; r++, to += to_row, from += from_row, first += from_row)
-        FOR_VECTORS(c, m, cols) {
-            const vm kept = mask_from_bits(bits_at(bits, first + c, m));
-            store_some(to + c, keep(kept, load_some(from + c, m) * s), m);
+    const vf v = load_some(from->data + i, m);
+    if (!from->bits) return v;
+    return keep(mask_from_bits(bits_at(from->bits, i, m)), v * set1(from->scale));
+}
+
+/* to[r][c] = element at + r from_row + c. */
+static void copy_masked(real *to, ptrdiff_t to_row, const masked *from, ptrdiff_t at,
+                        ptrdiff_t from_row, ptrdiff_t rows, ptrdiff_t cols)
+{
+    for (ptrdiff_t r = 0; r < rows; r++, to += to_row, at += from_row)
+        FOR_VECTORS(c, m, cols) store_some(to + c, load_masked(from, at + c, m), m);
+}
+
+/* Panels, to [panel][rows][NR], of `cols` columns from element `at` on; read row by row. */
+static void copy_panels(real *to, const masked *from, ptrdiff_t at, ptrdiff_t from_row,
+                        ptrdiff_t rows, ptrdiff_t cols)
+{
+    if (from->bits) {
+        for (ptrdiff_t j = 0; j < cols; j += NR)
+            copy_masked(to + j * rows, NR, from, at + j, from_row, rows, smaller(NR, cols - j));
+        return;
+    }
+    const real *row = from->data + at;
+    for (ptrdiff_t r = 0; r < rows; r++, row += from_row) {
+        real *panel = to + r * NR;
+        ptrdiff_t j = 0;
+        for (; j + NR <= cols; j += NR, panel += rows * NR)
+            for (int v = 0; v < NV; v++) store(panel + v * W, load(row + j + v * W));
+        if (j < cols) copy_row(panel, row + j, cols - j);
+    }
+}
+
+/* to[c][r] = element at + r from_row + c. */
+static void copy_turned(real *to, ptrdiff_t to_row, const masked *from, ptrdiff_t at,
+                        ptrdiff_t from_row, ptrdiff_t rows, ptrdiff_t cols)
+{
+    if (!from->bits) {
+        copy_transposed(to, to_row, from->data + at, from_row, rows, cols);
+        return;
+    }
+    for (ptrdiff_t r = 0; r < rows; r += NR)                      /* masked first, then turned */
+        for (ptrdiff_t c = 0; c < cols; c += 32) {
+            real few[NR * 32];
+            const ptrdiff_t high = smaller(NR, rows - r), wide = smaller(32, cols - c);
+            copy_masked(few, 32, from, at + r * from_row + c, from_row, high, wide);
+            copy_transposed(to + c * to_row + r, to_row, few, 32, high, wide);
         }
 }
 

@@ -142,7 +142,8 @@ static void winograd_forward(real *y, uint8_t *where, const real *x, const real 
     winograd_forward_work work = {.s = s, .y = y, .where = where, .x = x, .bias = bias,
                                   .u = scratch, .workers = scratch + POINTS2 * s.u_point};
     const ptrdiff_t tiles_in = g->n * s.high * s.wide;
-    weights_to_panels((weights_work){scratch, w, s.u_point, g->cin, g->cout, s.taps});
+    weights_to_panels((weights_work){scratch, masked_weights(g, w), s.u_point, g->cin, g->cout,
+                                     s.taps});
     md_parallel_for(ceil_div(g->n, s.images) * s.strips,
                     (double)(tiles_in * s.in * s.outs) * POINTS2 / 50, winograd_item, &work);
 }

@@ -137,10 +137,11 @@ static void winograd_backward(real *dx, real *dw, real *db, const real *x, const
         .s = s, .slots = slots, .workers = slots + conv_slots(g) * slot_reals(g), .ut = ut,
         .direct = {dx, dw != NULL, db != NULL, x, w, dy, y, where, g, .room = {.slots = slots}}};
     if (dx) {
-        for (ptrdiff_t tap = 0; tap < g->kh * g->kw; tap++)
-            copy_transposed(turned + tap * g->cin * g->cout, g->cin, w + tap * g->cin * g->cout,
-                            g->cout, g->cin, g->cout);
-        weights_to_panels((weights_work){ut, turned, s.ut_point, g->cout, g->cin, s.taps});
+        const masked from = masked_weights(g, w);
+        for (ptrdiff_t tap = 0, at = 0; tap < g->kh * g->kw; tap++, at += g->cin * g->cout)
+            copy_turned(turned + at, g->cin, &from, at, g->cout, g->cin, g->cout);
+        weights_to_panels((weights_work){ut, {.data = turned}, s.ut_point, g->cout, g->cin,
+                                         s.taps});
     }
     const double flop = 2.0 * (double)(g->n * s.high * s.wide) * (double)(s.in * s.outs) * POINTS2;
     md_parallel_for(smaller(conv_slots(g), g->n), flop / 50, winograd_backward_item, &work);

@@ -7,14 +7,14 @@
 
 enum { MOST_TAPS = 5, WEIGHT_ROWS = 8 };
 
-/* One vector of columns of w (r, r, rows, cols) -> 36 vectors, `point` apart. */
-INLINE void weights_to_points(real *u, ptrdiff_t point, const real *w, ptrdiff_t tap, ptrdiff_t m,
-                              const int r)
+/* A vector of w (r, r, rows, cols), its taps `tap` apart -> 36 vectors, `point` apart. */
+INLINE void weights_to_points(real *u, ptrdiff_t point, const masked *w, ptrdiff_t at,
+                              ptrdiff_t tap, ptrdiff_t m, const int r)
 {
     vf down[MOST_TAPS][POINTS], across[POINTS];
     for (int kx = 0; kx < r; kx++) {
         vf column[MOST_TAPS];
-        for (int ky = 0; ky < r; ky++) column[ky] = load_some(w + (ky * r + kx) * tap, m);
+        for (int ky = 0; ky < r; ky++) column[ky] = load_masked(w, at + (ky * r + kx) * tap, m);
         taps_to_points(down[kx], column, r);
     }
     for (int i = 0; i < POINTS; i++) {
@@ -45,7 +45,7 @@ INLINE void weights_from_points(real *dw, ptrdiff_t tap, const real *du, ptrdiff
 /* u [point][panel][rows][NR] from w (r, r, rows, cols). */
 typedef struct {
     real *u;
-    const real *w;
+    masked w;
     ptrdiff_t point, rows, cols;
     int taps;
 } weights_work;
@@ -58,9 +58,9 @@ static void weights_item(void *context, ptrdiff_t item, int worker)
     for (ptrdiff_t i = first; i < smaller(first + WEIGHT_ROWS, s->rows); i++)
         FOR_VECTORS(j, m, s->cols) {
             real *u = s->u + (j / NR * s->rows + i) * NR + j % NR;
-            const real *w = s->w + i * s->cols + j;
-            if (s->taps == 3) weights_to_points(u, s->point, w, tap, m, 3);
-            else weights_to_points(u, s->point, w, tap, m, 5);
+            const ptrdiff_t at = i * s->cols + j;
+            if (s->taps == 3) weights_to_points(u, s->point, &s->w, at, tap, m, 3);
+            else weights_to_points(u, s->point, &s->w, at, tap, m, 5);
         }
 }
 

@@ -6,6 +6,13 @@ static ptrdiff_t conv2d_scratch(const md_conv *g)
     return 0;
 }
 
+/* Element i of w as it counts. */
+static real weight_at(const real *w, ptrdiff_t i, const md_conv *g)
+{
+    if (!g->w_bits) return w[i];
+    return g->w_bits[i / 32] >> i % 32 & 1 ? w[i] * (real)g->w_scale : 0;
+}
+
 static real convolved(const real *x, const real *w, const real *bias, const md_conv *g,
                       ptrdiff_t n, ptrdiff_t oy, ptrdiff_t ox, ptrdiff_t co)
 {
@@ -18,7 +25,7 @@ static real convolved(const real *x, const real *w, const real *bias, const md_c
                 const ptrdiff_t ix = ox * g->stride_w - g->pad_w + kx * g->dil_w;
                 if (iy < 0 || iy >= g->h || ix < 0 || ix >= g->w) continue;
                 sum = fmaf(x[((n * g->h + iy) * g->w + ix) * g->cin + co / cout * cin + ci],
-                           w[((ky * g->kw + kx) * cin + ci) * g->cout + co], sum);
+                           weight_at(w, ((ky * g->kw + kx) * cin + ci) * g->cout + co, g), sum);
             }
     if (bias) sum += bias[co];
     return g->relu && sum < 0 ? 0 : sum;
@@ -73,7 +80,7 @@ static void conv2d_backward(real *dx, real *dw, real *db, const real *x, const r
                     const ptrdiff_t at_x = ((n * g->h + iy) * g->w + ix) * g->cin +
                                            co / cout * cin + ci;
                     const ptrdiff_t at_w = ((ky * g->kw + kx) * cin + ci) * g->cout + co;
-                    if (dx) dx[at_x] = fmaf(dz, w[at_w], dx[at_x]);
+                    if (dx) dx[at_x] = fmaf(dz, weight_at(w, at_w, g), dx[at_x]);
                     if (dw) dw[at_w] = fmaf(dz, x[at_x], dw[at_w]);
                 }
     }

@@ -78,7 +78,8 @@ static void winograd_weights(real *u, const real *w, const md_conv *g, const mat
 {
     double taps[POINTS2], points[POINTS2];
     for (ptrdiff_t i = 0; i < g->cin * g->cout; i++) {
-        for (ptrdiff_t k = 0; k < t->r * t->r; k++) taps[k] = w[k * g->cin * g->cout + i];
+        for (ptrdiff_t k = 0; k < t->r * t->r; k++)
+            taps[k] = weight_at(w, k * g->cin * g->cout + i, g);
         both_ways(points, taps, t->g, POINTS, t->r, 0);
         for (int p = 0; p < POINTS2; p++) u[p * g->cin * g->cout + i] = (real)points[p];
     }

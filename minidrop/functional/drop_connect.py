@@ -98,31 +98,31 @@ def _with_bias(dx, dw, dout, b):
 
 
 def drop_connect_conv2d(x, w, b, p, stride=1, padding=0, dilation=1, groups=1, *, training,
-                        seed=None, stream=0, call=0, mask="bits"):
+                        seed=None, stream=0, call=0, mask="bits", algo="auto"):
     """`conv2d` of x and w', where w' is w / (1 - p) where a random mask keeps, 0 where it drops:
     DropConnect (see `drop_connect`) for the weights of a convolution, one mask for the batch.
 
     x: (n, height, width, cin), w: (kh, kw, cin/groups, cout), b: (cout,) or None; the rest as in
     `conv2d`, p and the address as in `drop_connect`. The bits are those of
-    `conv2d(x, dropout(w, p, ...), b)`; w' is in memory during a call only, not in between.
+    `conv2d(x, dropout(w, p, ...), b)`; w' is never in memory, but masked where w is packed.
     """
     p, mask = check_p(p), check_mask(mask)
     x, w, b = _inputs(x, w, b)
     where = checked_address(seed, stream, call)
     geometry = (stride, padding, dilation, groups)
     if not training or p == 0:
-        return conv2d(x, w, b, *geometry)
+        return conv2d(x, w, b, *geometry, algo=algo)
     parents = (x, w) if b is None else (x, w, b)
-    masked, drawn = _kernels.dropout_forward(w.data, p, *where)
-    y = _kernels.conv2d_forward(x.data, masked, None if b is None else b.data, *geometry)
+    drawn = _kernels.mask_bits(w.size, p, *where)
+    y = _kernels.conv2d_forward(x.data, w.data, None if b is None else b.data, *geometry,
+                                w_mask=(drawn, p), algo=algo)
     bits = drawn if mask == "bits" and wants_graph(parents) else None
 
     def backward(dout):
         kept = _kernels.mask_bits(w.size, p, *where) if bits is None else bits
         dx, dw, db = _kernels.conv2d_backward(
-            dout, x.data, _kernels.dropout_backward(w.data, kept, p), *geometry,
-            want_dx=x.requires_grad, want_dw=w.requires_grad,
-            want_db=b is not None and b.requires_grad,
+            dout, x.data, w.data, *geometry, want_dx=x.requires_grad, want_dw=w.requires_grad,
+            want_db=b is not None and b.requires_grad, w_mask=(kept, p), algo=algo,
         )  # fmt: skip
         if dw is not None:
             dw = _kernels.dropout_backward(dw, kept, p)

@@ -11,6 +11,7 @@ from helpers import (
 )
 
 import minidrop.functional as F
+from minidrop import _kernels
 from minidrop.gradcheck import gradcheck
 from minidrop.tensor import Tensor
 
@@ -134,10 +135,25 @@ def test_mean_is_kept():
 # ---- a convolution ----
 
 
+CONVOLUTIONS = {  # kernel, cin, cout, geometry
+    "dense": (3, 6, 21, {"algo": "direct"}),
+    "several_panels": (3, 37, 70, {"algo": "direct", "padding": 1}),
+    "stride": (3, 6, 6, {"stride": 2, "padding": 1}),
+    "groups": (3, 6, 10, {"groups": 2}),
+    "depthwise": (3, 11, 11, {"groups": 11, "padding": 1}),
+    "few_input_channels": (3, 3, 18, {}),
+    "pointwise": (1, 7, 9, {}),
+    "winograd": (3, 19, 37, {"algo": "winograd", "padding": 1}),
+    "winograd_5x5": (5, 5, 9, {"algo": "winograd"}),
+}
+
+
 @pytest.mark.parametrize("mask", MASKS)
-@pytest.mark.parametrize("geometry", [{}, {"stride": 2, "padding": 1}, {"groups": 2}])
-def test_convolution(isa, geometry, mask):
-    x, w, b = leaves((2, 7, 8, 4), (3, 3, 4 // geometry.get("groups", 1), 6), (6,))
+@pytest.mark.parametrize("name", CONVOLUTIONS)
+def test_convolution(isa, name, mask):
+    kernel, cin, cout, geometry = CONVOLUTIONS[name]
+    x, w, b = leaves((2, 7, 8, cin), (kernel, kernel, cin // geometry.get("groups", 1), cout),
+                     (cout,))
     expected = F.conv2d(x, F.dropout(w, 0.3, **AT), b, **geometry)
     y = F.drop_connect_conv2d(x, w, b, 0.3, mask=mask, **geometry, **AT)
     assert_same_bits(y.data, expected.data)
@@ -145,11 +161,35 @@ def test_convolution(isa, geometry, mask):
         assert_same_bits(got, want)
 
 
-def test_convolution_gradcheck():
+@pytest.mark.parametrize("options", [{}, {"padding": 1}, {"algo": "winograd"}])
+def test_convolution_gradcheck(options):
     def fn(x, w):
-        return F.drop_connect_conv2d(x, w, None, 0.4, padding=1, **AT)
+        return F.drop_connect_conv2d(x, w, None, 0.4, **options, **AT)
 
-    assert gradcheck(fn, leaves((2, 3, 3, 2), (2, 2, 2, 3), dtype=np.float64))
+    assert gradcheck(fn, leaves((2, 4, 3, 2), (3, 3, 2, 3), dtype=np.float64))
+
+
+def test_masked_weights_stand_nowhere():
+    """A call asks the pool for the bits, and else for what `conv2d` asks for."""
+    x, w = normals((2, 6, 6, 8)), normals((3, 3, 8, 16))
+
+    def requests(fn, *args, **options):
+        before = _kernels.pool_stats()["requests"]
+        fn(x, w, None, *args, **options)
+        return _kernels.pool_stats()["requests"] - before
+
+    assert requests(F.drop_connect_conv2d, 0.5, **AT) == requests(F.conv2d) + 1
+
+
+def test_bad_masks_of_weights():
+    x, w = normals((1, 4, 4, 2)), normals((3, 3, 2, 3))
+    bits = _kernels.mask_bits(w.size, 0.5, 1)
+    with pytest.raises(ValueError, match="bits must have shape"):
+        _kernels.conv2d_forward(x, w, w_mask=(bits[:-1], 0.5))
+    with pytest.raises(TypeError, match="bits must be a contiguous uint32 array"):
+        _kernels.conv2d_forward(x, w, w_mask=(bits.astype(np.int64), 0.5))
+    with pytest.raises(ValueError, match="without pooling, got pool=2"):
+        _kernels.conv2d_forward(x, w, pool=2, w_mask=(bits, 0.5))
 
 
 # ---- at test time ----

@@ -76,7 +76,8 @@ class DropConnect(DropoutLayer):
         options = {"training": True, "mask": self.mask, **self.address()}
         if isinstance(layer, Conv2d):
             return F.drop_connect_conv2d(x, layer.weight, layer.bias, self.p, layer.stride,
-                                         layer.padding, layer.dilation, layer.groups, **options)
+                                         layer.padding, layer.dilation, layer.groups,
+                                         algo=layer.algo, **options)
         return F.drop_connect(x, layer.weight, layer.bias, self.p, per_sample=self.per_sample,
                               offset=self.offset(x), **options)
 
