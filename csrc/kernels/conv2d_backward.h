@@ -13,8 +13,7 @@
 #define MD_CONV2D_BACKWARD_H
 
 #include "conv2d.h"
-
-enum { SWEEP = 128 };  /* pixels of x and dz, about, that share L1 while dw takes them in */
+#include "conv2d_dw.h"
 
 /* ---- the gradient of x ---- */
 
@@ -69,33 +68,7 @@ static void dx_phases(const md_conv *g, const real *w, const conv_scratch *room)
     }
 }
 
-/* ---- the gradients of w and bias ---- */
-
-/* dw (+)= the outer products of one image's pixels: tiles of (kx, ci) x co for each ky. */
-static void dw_image(real *dw, const real *x, const real *dz, const md_conv *g, int resume)
-{
-    const ptrdiff_t in = group_in(g), out = group_out(g), joined = joined_taps(g);
-    const ptrdiff_t lines = larger(1, smaller(SWEEP, SWEEP / g->ow)), x_row = x_frame(g).row;
-    const ptrdiff_t width = tile_vectors(joined * in) * W;  /* of few rows, as in a first layer */
-    md_run runs[SWEEP];
-    md_tile t = {.runs = runs, .k = g->ow, .a_row = 1, .a_step = g->stride_w * g->cin,
-                 .b_step = g->cout, .c_row = g->cout, .resume = resume};
-    for (ptrdiff_t y = 0; y < g->oh; y += lines, t.resume = 1) {
-        t.nruns = smaller(lines, g->oh - y);
-        for (ptrdiff_t r = 0; r < t.nruns; r++)
-            runs[r] = (md_run){(y + r) * g->stride_h * x_row, (y + r) * g->ow * g->cout};
-        for (ptrdiff_t group = 0; group < g->groups; group++)
-            for (ptrdiff_t j = 0; j < out; j += width)
-                for (ptrdiff_t ky = 0; ky < g->kh; ky++)
-                    for (ptrdiff_t kx = 0; kx < g->kw; kx += joined) {
-                        t.cols = smaller(width, out - j);
-                        t.b = dz + group * out + j;
-                        t.a = x + ky * g->dil_h * x_row + kx * g->dil_w * g->cin + group * in;
-                        t.c = dw + (ky * g->kw + kx) * in * g->cout + group * out + j;
-                        tile_column(&t, joined * in);
-                    }
-    }
-}
+/* ---- the gradient of bias ---- */
 
 /* db (+)= the sum of dz over the pixels of one image. */
 static void db_image(real *db, const real *dz, const md_conv *g, int resume)
@@ -140,7 +113,8 @@ static void dense_image(const image_gradients *image, const backward_work *w, re
 {
     const md_conv *g = w->g;
     const frame f = x_frame(g);
-    const real *dz = dz_image(border + border_reals(g), image, g), *x = image->x;
+    real *z = border + border_reals(g), *more = z + round_up(z_reals(g), 16);
+    const real *dz = dz_image(z, image, g), *x = image->x;
     if (image->db) db_image(image->db, dz, g, resume);
     if (image->dw) {
         if (is_framed(&f)) {
@@ -148,10 +122,10 @@ static void dense_image(const image_gradients *image, const backward_work *w, re
             x = border;
         }
         if (is_depthwise(g)) depthwise_dw(image->dw, x, dz, &w->forward, resume);
-        else dw_image(image->dw, x, dz, g, resume);
+        else dw_image(image->dw, x, dz, g, resume, more);
     }
     if (image->dx && is_thin(g))
-        thin_dx(image->dx, dz, w->thin, g, border + border_reals(g) + round_up(z_reals(g), 16));
+        thin_dx(image->dx, dz, w->thin, g, more);
     else if (image->dx)
         for (ptrdiff_t phase = 0; phase < phases(g); phase++) {
             const slide *s = w->room.phases + phase;

@@ -37,11 +37,17 @@ INLINE ptrdiff_t border_reals(const md_conv *g)
     const frame x = x_frame(g), dz = dz_frame(g);
     return larger(frame_reals(&x), frame_reals(&dz));
 }
+/* dw takes pixels in by so many, and so many columns of their dz at a time, to share L1 and L2. */
+enum { SWEEP = 128, SWEEP_COLUMNS = 16 * NR };
+INLINE ptrdiff_t sweep_reals(const md_conv *g)
+{
+    return SWEEP * smaller(round_up(group_out(g), NR), SWEEP_COLUMNS);
+}
 INLINE ptrdiff_t worker_reals(const md_conv *g)
 {
     const ptrdiff_t z = round_up(z_reals(g), 16);
-    const ptrdiff_t more = is_sparse(g) ? sparse_reals(g) : is_thin(g) ? z + thin_reals(g) : 0;
-    return border_reals(g) + larger(z, more);
+    const ptrdiff_t more = larger(is_thin(g) ? thin_reals(g) : 0, sweep_reals(g));
+    return border_reals(g) + (is_sparse(g) ? larger(z, sparse_reals(g)) : z + more);
 }
 INLINE ptrdiff_t slot_weights(const md_conv *g)
 {

@@ -9,39 +9,24 @@
                         `----------- a[1] -----------'              a_row = stride * cin
 
    Each kernel row is a run of the micro-kernel. Padding is a copy of the source rows with a border
-   of zeros, made for the rows that a worker is about to use. */
+   of zeros, made for the rows that a worker is about to use; but little of it is multiplied:
+
+     rows of the target   | a whole row: inner columns |
+     above and below:     |x|                        |x|    x: a column at the side, of tiles that
+     runs are left out    |x| tiles go along each row|x|    go down the whole rows with those taps
+                          |x|                        |x|    that meet the image */
 #ifndef MD_SLIDE_H
 #define MD_SLIDE_H
 
+#include "frame.h"
 #include "micro.h"
-#include "pack.h"
 
 enum {
     SLICE = 192,   /* steps of k whose weights stay in L1 while the rows of a band go by */
     BAND = 8192,   /* reals of the source in a band, about, that stay close by for all weights */
-    PIXELS = 128   /* of a band at least, so that the weights are worth their way */
+    PIXELS = 256,  /* of a band at least, so that the weights are worth their way */
+    LEAST_ROWS = 4 /* that make a column at the side a tile */
 };
-
-/* An image (h, w, c) in a frame of zeros: `rows` rows of `row` reals, the image at (top, left). */
-typedef struct { ptrdiff_t top, left, h, w, c, rows, row; } frame;
-
-INLINE int is_framed(const frame *f) { return f->rows > f->h || f->row > f->w * f->c; }
-INLINE ptrdiff_t frame_reals(const frame *f) { return round_up(f->rows * f->row, 16); }
-
-/* Copy rows y0 .. y1 of the framed image into `to`, zeros where the image is not. */
-static void copy_framed(real *to, const real *image, const frame *f, ptrdiff_t y0, ptrdiff_t y1)
-{
-    const ptrdiff_t left = f->left * f->c, body = f->w * f->c, right = f->row - left - body;
-    for (ptrdiff_t y = y0 - f->top; y < y1 - f->top; y++, to += f->row) {
-        if (y < 0 || y >= f->h) {
-            memset(to, 0, (size_t)f->row * sizeof(real));
-            continue;
-        }
-        memset(to, 0, (size_t)left * sizeof(real));
-        copy_row(to + left, image + y * body, body);
-        memset(to + left + body, 0, (size_t)right * sizeof(real));
-    }
-}
 
 /* target[y][x] = sum over runs of source[y step_y ..][x step_x ..] . weights, for each group. */
 typedef struct {
@@ -59,6 +44,14 @@ typedef struct {
 static void depthwise_rows(const slide *s, real *target, const real *source, ptrdiff_t y0,
                            ptrdiff_t y1);
 
+/* ---- padding that is left out ---- */
+
+typedef struct { ptrdiff_t first, end; } span;
+
+/* Rows y0 .. y1 of the target: those whose taps all meet rows of the image, and the columns whose
+   taps all meet columns of it. */
+typedef struct { ptrdiff_t y0, y1; span whole, inner; } swath;
+
 /* Leave out those of runs *first .. *last that read rows of zeros, above or below the image, for
    row y of the target. Runs go down the source. */
 INLINE void clip_runs(const slide *s, ptrdiff_t y, ptrdiff_t *first, ptrdiff_t *last)
@@ -70,32 +63,100 @@ INLINE void clip_runs(const slide *s, ptrdiff_t y, ptrdiff_t *first, ptrdiff_t *
     while (*first < *last && s->runs[*last - 1].a / f->row >= bottom) --*last;
 }
 
+/* The taps of a run that meet the image, for column x of the target. */
+INLINE span met_taps(const slide *s, const md_run *run, ptrdiff_t x)
+{
+    const frame *f = &s->frame;
+    const ptrdiff_t at = run->a % f->row / f->c + x * s->step_x;
+    return (span){larger(0, f->left - at), smaller(larger(1, s->k / f->c), f->left + f->w - at)};
+}
+
+/* `inner` is all columns where the others, at the sides, are not worth being treated apart. */
+static swath swath_of(const slide *s, ptrdiff_t y0, ptrdiff_t y1)
+{
+    const frame *f = &s->frame;
+    swath b = {y0, y1, .whole = {y0, y1}, .inner = {0, s->cols}};
+    span *rows = &b.whole, *cols = &b.inner;
+    while (rows->first < y1 && rows->first * s->step_y < f->top) ++rows->first;
+    while (rows->first < rows->end && (rows->end - 1) * s->step_y + s->reach > f->top + f->h)
+        --rows->end;
+    if (s->groups > 1 || f->c < W || rows->end - rows->first < LEAST_ROWS) return b;
+    const ptrdiff_t taps = larger(1, s->k / f->c);
+    for (ptrdiff_t r = 0; r < s->nruns; r++) {
+        const md_run *run = s->runs + r;
+        while (cols->first < cols->end && met_taps(s, run, cols->first).first > 0) ++cols->first;
+        while (cols->first < cols->end && met_taps(s, run, cols->end - 1).end < taps) --cols->end;
+    }
+    return b;
+}
+
+/* ---- one panel: a tile t whose b stands at its weights, for runs first .. end ---- */
+
+/* Rows of the target: a is row y0 of the source, c row 0 of the target. */
+INLINE void panel_rows(const slide *s, md_tile *t, const real *a, real *c, const swath *b,
+                       ptrdiff_t first, ptrdiff_t end)
+{
+    for (ptrdiff_t y = b->y0; y < b->y1; y++) {
+        const int apart = b->whole.first <= y && y < b->whole.end;
+        const ptrdiff_t x = apart ? b->inner.first : 0;
+        ptrdiff_t from = first, to = end;
+        clip_runs(s, y, &from, &to);
+        t->runs = s->runs + from;
+        t->nruns = to - from;
+        t->a = a + (y - b->y0) * s->step_y * s->frame.row + x * t->a_row;
+        t->c = c + y * s->row + x * s->col;
+        tile_column(t, (apart ? b->inner.end : s->cols) - x);
+    }
+}
+
+/* Columns at the sides, down the whole rows, with the taps alone that meet the image. */
+static void panel_sides(const slide *s, const md_tile *panel, const real *a, real *c,
+                        const swath *b, ptrdiff_t first, ptrdiff_t end)
+{
+    const ptrdiff_t channels = s->frame.c, a_row = s->step_y * s->frame.row;
+    md_run runs[SLICE];
+    md_tile t = *panel;
+    t.runs = runs, t.a_row = a_row, t.c_row = s->row;
+    for (ptrdiff_t x = 0; x < s->cols; x++) {
+        if (x == b->inner.first) x = b->inner.end;
+        if (x == s->cols) break;
+        t.nruns = 0;
+        for (const md_run *run = s->runs + first; run < s->runs + end; run++) {
+            const span taps = met_taps(s, run, x);
+            if (taps.first >= taps.end) continue;
+            if (s->k > channels) t.k = (taps.end - taps.first) * channels; /* the same for all */
+            runs[t.nruns++] = (md_run){run->a + taps.first * channels,
+                                       run->b + taps.first * channels * NR};
+        }
+        t.a = a + (b->whole.first - b->y0) * a_row + x * panel->a_row;
+        t.c = c + b->whole.first * s->row + x * s->col;
+        tile_column(&t, b->whole.end - b->whole.first);
+    }
+}
+
 /* Rows y0 .. y1 of the target, which begin at row y0 step_y of the image: at `source`. */
 static void slide_band(const slide *s, real *target, const real *source, ptrdiff_t y0,
                        ptrdiff_t y1)
 {
     const ptrdiff_t panels = ceil_div(s->channels, NR);
     const ptrdiff_t slice = larger(1, SLICE / larger(1, s->k));
+    const swath b = swath_of(s, y0, y1);
+    const int has_sides = b.inner.end - b.inner.first < s->cols;
     md_tile t = {.k = s->k, .a_step = 1, .b_step = NR, .a_row = s->step_x * s->frame.c,
                  .c_row = s->col};
     for (ptrdiff_t p = 0; p < s->groups * panels; p++) {
         const ptrdiff_t group = p / panels, j = p % panels * NR, out = group * s->group + j;
+        const real *a = source + group * s->source_group;
+        real *c = target + s->offset + out;
         t.cols = smaller(NR, s->channels - j);
         t.b = s->panels + p * s->depth * NR;
         for (ptrdiff_t first = 0; first < s->nruns || first == 0; first += slice) {
-            const int last = first + slice >= s->nruns;
+            const ptrdiff_t end = smaller(first + slice, s->nruns);
             t.resume = first > 0;
-            t.relu = s->relu && last;
-            t.bias = s->bias && last ? s->bias + out : NULL;
-            for (ptrdiff_t y = y0; y < y1; y++) {
-                ptrdiff_t from = first, to = smaller(first + slice, s->nruns);
-                clip_runs(s, y, &from, &to);
-                t.runs = s->runs + from;
-                t.nruns = to - from;
-                t.a = source + (y - y0) * s->step_y * s->frame.row + group * s->source_group;
-                t.c = target + s->offset + y * s->row + out;
-                tile_column(&t, s->cols);
-            }
+            t.relu = s->relu && end == s->nruns;
+            t.bias = s->bias && end == s->nruns ? s->bias + out : NULL;
+            panel_rows(s, &t, a, c, &b, first, end);
+            if (has_sides) panel_sides(s, &t, a, c, &b, first, end);
         }
     }
 }
@@ -115,10 +176,12 @@ static void slide_rows(const slide *s, real *target, const real *source, ptrdiff
         return;
     }
     const ptrdiff_t row = larger(1, s->step_y * s->frame.row);
-    const ptrdiff_t lines = larger(BAND / row, ceil_div(PIXELS, s->cols));
-    for (ptrdiff_t y = y0; y < y1; y += lines)
-        slide_band(s, target, source + (y - y0) * s->step_y * s->frame.row, y,
-                   smaller(y1, y + lines));
+    const ptrdiff_t lines = larger(BAND / row, ceil_div(PIXELS, s->cols)), rows = y1 - y0;
+    const ptrdiff_t bands = ceil_div(rows, lines);
+    for (ptrdiff_t i = 0; i < bands; i++) {
+        const ptrdiff_t from = i * rows / bands, to = (i + 1) * rows / bands;
+        slide_band(s, target, source + from * s->step_y * s->frame.row, y0 + from, y0 + to);
+    }
 }
 
 INLINE double slide_flop(const slide *s)

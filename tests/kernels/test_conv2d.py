@@ -87,6 +87,33 @@ def test_deep_channels_are_cut_into_slices(isa, cin):
     check_kernel(isa, backward_of(x, w, b, 1, 1, relu=True), exact=True)
 
 
+@pytest.mark.parametrize("cin, cout", [(16, 16), (20, 35), (256, 3)])
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (2, 5)])
+def test_columns_at_the_sides(isa, cin, cout, kernel):
+    """With enough channels and rows they go apart, with the taps that meet the image."""
+    for size, stride, padding, dilation in (
+        ((9, 8), 1, 1, 1), ((12, 9), 1, (1, 4), 1), ((13, 14), (1, 2), 2, 1), ((20, 5), 2, 1, 1),
+        ((11, 12), 1, (2, 5), (2, 3)), ((8, 2), 1, (0, 3), 1),
+    ):  # fmt: skip
+        x, w, b = conv_inputs(2, size, kernel, (cin, cout, 1))
+        where = (stride, padding, dilation)
+        check_kernel(isa, _kernels.conv2d_forward, x, w, b, *where, relu=True, exact=True)
+        check_kernel(isa, backward_of(x, w, b, *where), exact=True)
+
+
+@pytest.mark.parametrize("width", [127, 128, 129, 300])
+def test_rows_longer_than_a_sweep(isa, width):
+    x, w, b = conv_inputs(2, (3, width), (2, 3), (9, 20, 1))
+    for stride in (1, 2):
+        check_kernel(isa, backward_of(x, w, b, stride, 1), exact=True)
+
+
+@pytest.mark.parametrize("cout", [255, 256, 257, 530])
+def test_more_filters_than_a_sweep_takes(isa, cout):
+    x, w, b = conv_inputs(2, (4, 5), (3, 3), (8, cout, 1))
+    check_kernel(isa, backward_of(x, w, b, 1, 1), exact=True)
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 15, 16, 17, 40])
 def test_batch_sizes(isa, n):
     x, w, b = conv_inputs(n, (5, 5), (3, 3), (2, 4, 1))
@@ -199,6 +226,7 @@ BIT_CASES = {
     "depthwise": (2, (9, 9), (3, 3), (19, 19, 19), (1, 1)),
     "dilated": (2, (13, 13), (3, 3), (4, 6, 1), (1, 2, 2)),
     "deep": (1, (5, 5), (3, 3), (200, 20, 1), (1, 1)),
+    "sides": (2, (14, 11), (3, 3), (20, 24, 1), (1, 2)),
 }
 
 

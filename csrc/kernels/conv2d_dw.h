@@ -1,0 +1,77 @@
+/* The gradient of a convolution's weights, from one image: the transposed product of x and dz.
+
+                        co ->                 k goes along the pixels, a sweep of them at a time, so
+               dz  pixel +------+             that their x and dz share L1; for each ky a tile has
+                         |      |             rows (kx, ci), which are contiguous in x, and columns
+                         +------+             co. dz is copied in panels: with many channels its
+     x^T  pixel ->                            pixels lie so far apart that they collide in L1. */
+#ifndef MD_CONV2D_DW_H
+#define MD_CONV2D_DW_H
+
+#include "conv_scratch.h"
+
+/* Pixels of an image's dz that follow each other: rows of it, or of one row at most SWEEP. */
+typedef struct { ptrdiff_t y0, rows, x0, cols; } sweep;
+
+/* dw (+)= the outer products of a sweep's pixels: tiles of (kx, ci) x co for each ky. Of `cols`
+   columns of dw; those of dz, `step` reals from a pixel to the next, in panels `panel` apart. */
+static void dw_columns(real *dw, ptrdiff_t cols, const real *x, const real *dz, ptrdiff_t step,
+                       ptrdiff_t panel, const sweep *s, const md_conv *g, int resume)
+{
+    const ptrdiff_t in = group_in(g), joined = joined_taps(g), x_row = x_frame(g).row;
+    const ptrdiff_t width = tile_vectors(joined * in) * W;
+    md_run runs[SWEEP];
+    md_tile t = {.k = s->cols, .a_row = 1, .a_step = g->stride_w * g->cin, .b = dz,
+                 .b_step = step, .c_row = g->cout, .resume = resume};
+    for (ptrdiff_t r = 0; r < s->rows; r++)
+        runs[r] = (md_run){(s->y0 + r) * g->stride_h * x_row + s->x0 * g->stride_w * g->cin,
+                           r * s->cols * step};
+    for (ptrdiff_t j = 0; j < cols; j += width, t.b += panel) {
+        t.cols = smaller(width, cols - j);
+        for (ptrdiff_t ky = 0; ky < g->kh; ky++) {
+            const ptrdiff_t y = s->y0 * g->stride_h + ky * g->dil_h - g->pad_h;
+            ptrdiff_t first = 0, last = s->rows;
+            while (first < last && y + first * g->stride_h < 0) ++first;
+            while (first < last && y + (last - 1) * g->stride_h >= g->h) --last;
+            t.runs = runs + first;                           /* rows of padding add nothing */
+            t.nruns = last - first;
+            for (ptrdiff_t kx = 0; kx < g->kw; kx += joined) {
+                t.a = x + ky * g->dil_h * x_row + kx * g->dil_w * g->cin;
+                t.c = dw + (ky * g->kw + kx) * in * g->cout + j;
+                tile_column(&t, joined * in);
+            }
+        }
+    }
+}
+
+/* A sweep's dz is copied in panels; but few rows of dw, as in a first layer, do not repay that, and
+   want tiles wider than a panel. */
+static void dw_sweep(real *dw, const real *x, const real *dz, const sweep *s, const md_conv *g,
+                     int resume, real *room)
+{
+    const ptrdiff_t in = group_in(g), out = group_out(g), rows = joined_taps(g) * in;
+    const ptrdiff_t pixels = s->rows * s->cols;
+    const masked from = {.data = dz + (s->y0 * g->ow + s->x0) * g->cout};
+    const int copies = tile_vectors(rows) == NV && g->kh * g->kw * in >= 8 * MR;
+    for (ptrdiff_t group = 0; group < g->groups; group++)
+        for (ptrdiff_t j = 0; j < out; j += SWEEP_COLUMNS) {
+            const ptrdiff_t cols = smaller(SWEEP_COLUMNS, out - j), at = group * out + j;
+            if (copies) copy_panels(room, &from, at, g->cout, pixels, cols);
+            dw_columns(dw + at, cols, x + group * in, copies ? room : from.data + at,
+                       copies ? NR : g->cout, copies ? NR * pixels : tile_vectors(rows) * W, s, g,
+                       resume);
+        }
+}
+
+static void dw_image(real *dw, const real *x, const real *dz, const md_conv *g, int resume,
+                     real *room)
+{
+    const ptrdiff_t rows = larger(1, SWEEP / g->ow), cols = smaller(SWEEP, g->ow);
+    for (ptrdiff_t y = 0; y < g->oh; y += rows)
+        for (ptrdiff_t x0 = 0; x0 < g->ow; x0 += cols, resume = 1) {
+            const sweep s = {y, smaller(rows, g->oh - y), x0, smaller(cols, g->ow - x0)};
+            dw_sweep(dw, x, dz, &s, g, resume, room);
+        }
+}
+
+#endif
