@@ -22,7 +22,7 @@
 #include "micro.h"
 #include "pack.h"
 
-enum { KC = NR > 16 ? 192 : 256, MC = 256, NC = 512, FEW = 8, FAR_REALS = 1 << 18 };
+enum { KC = NR > 16 ? 192 : 256, MC = 256, NC = 512, FAR_REALS = 1 << 18 };
 enum { A_SCRATCH = KC * (MC + 2 * MR) + W, B_SCRATCH = KC * (NC + NR) };
 enum { C_SCRATCH = MC * (NC + NR), SCRATCH = A_SCRATCH + B_SCRATCH + C_SCRATCH };
 
@@ -82,40 +82,30 @@ static void copy_b(real *copy, const matmul_work *w, ptrdiff_t k0, ptrdiff_t k, 
                         k);
 }
 
-/* One slice of what all blocks share. */
-static void share_item(void *context, ptrdiff_t s, int worker)
+/* What all blocks share is made in parts, some panels of a slice each. */
+INLINE ptrdiff_t share_parts(const matmul_work *w)
+{
+    return larger(1, smaller(ceil_div(w->n, NR), 4 / w->slices));
+}
+
+static void share_item(void *context, ptrdiff_t item, int worker)
 {
     const matmul_work *w = context;
-    const ptrdiff_t k0 = slice_at(w, s), k = slice_at(w, s + 1) - k0;
+    const ptrdiff_t parts = share_parts(w), s = item / parts, part = item % parts;
+    const ptrdiff_t k0 = slice_at(w, s), k = slice_at(w, s + 1) - k0, panels = ceil_div(w->n, NR);
+    const ptrdiff_t j0 = part * panels / parts * NR, j1 = (part + 1) * panels / parts * NR;
     (void)worker;
-    copy_b(w->shared + k0 * round_up(w->n, NR), w, k0, k, 0, w->n);
+    copy_b(w->shared + k0 * panels * NR + j0 * k, w, k0, k, j0, smaller(w->n, j1) - j0);
 }
 
 /* ---- a ---- */
 
-/* The slice of a, rows x k from (i0, k0), in panels of at most MR rows as tile_column cuts them:
-   [panel][k][MR]. */
+/* The slice of a, rows x k from (i0, k0), in panels as tile_column cuts them. */
 static void copy_a(real *copy, const matmul_work *w, ptrdiff_t i0, ptrdiff_t rows, ptrdiff_t k0,
                    ptrdiff_t k)
 {
-    const tiling cut = tiling_of(rows);
-    if (w->form == MD_TN)
-        for (ptrdiff_t p0 = 0; p0 < k; p0 += FEW) {           /* as many rows of a as L1 has ways */
-            const real *a = w->a + (k0 + p0) * w->m + i0;
-            for (ptrdiff_t tile = 0; tile < cut.count; a += tile_height(&cut, tile++))
-                for (ptrdiff_t p = p0; p < smaller(k, p0 + FEW); p++) {
-                    const real *from = a + (p - p0) * w->m;
-                    real *to = copy + (tile * k + p) * MR;
-                    /* what a whole vector reads and writes too far belongs to the next p */
-                    if (MR <= W && p < k - 1) store(to, load(from));
-                    else copy_row(to, from, tile_height(&cut, tile));
-                }
-        }
-    else {
-        const real *a = w->a + i0 * w->k + k0;
-        for (ptrdiff_t tile = 0; tile < cut.count; a += tile_height(&cut, tile++) * w->k)
-            copy_transposed(copy + tile * k * MR, MR, a, w->k, tile_height(&cut, tile), k);
-    }
+    if (w->form == MD_TN) copy_columns(copy, w->a + k0 * w->m + i0, w->m, k, rows);
+    else copy_rows(copy, w->a + i0 * w->k + k0, w->k, k, rows);
 }
 
 /* ---- c ---- */
@@ -181,7 +171,8 @@ static void matmul_run(matmul_work *w)
 {
     w->shared = w->scratch + (ptrdiff_t)md_workers() * SCRATCH;
     const double cost = 2.0 * (double)w->m * (double)w->n * (double)w->k / 100;
-    if (w->shares_b) md_parallel_for(w->slices, (double)(w->k * w->n) / 2, share_item, w);
+    if (w->shares_b)
+        md_parallel_for(w->slices * share_parts(w), (double)(w->k * w->n) / 2, share_item, w);
     md_parallel_for(w->blocks_down * w->blocks_across, cost, matmul_item, w);
 }
 

@@ -29,6 +29,43 @@ static void copy_transposed(real *to, ptrdiff_t to_row, const real *from, ptrdif
     }
 }
 
+/* ---- the operand whose rows are those of the tiles: to [tile][k][MR] ---- */
+
+enum { WAYS = 8 };  /* of an L1 set: so many rows may lie any power of two apart */
+
+/* from (k, rows): each row is dealt out to the tiles. */
+static void copy_columns(real *to, const real *from, ptrdiff_t from_row, ptrdiff_t k,
+                         ptrdiff_t rows)
+{
+    const tiling cut = tiling_of(rows);
+    for (ptrdiff_t p0 = 0; p0 < k; p0 += WAYS) {
+        /* what a whole vector reads and writes too far belongs to the next p, if there is one */
+        const ptrdiff_t p1 = smaller(k, p0 + WAYS), whole = MR <= W ? smaller(p1, k - 1) : p0;
+        const real *column = from + p0 * from_row;
+        for (ptrdiff_t tile = 0; tile < cut.count; column += tile_height(&cut, tile++)) {
+            const real *row = column;
+            real *next = to + (tile * k + p0) * MR;
+            ptrdiff_t p = p0;
+            for (; p < whole; p++, row += from_row, next += MR) {
+                __builtin_prefetch(row + WAYS * from_row);       /* far apart: ask in time */
+                store(next, load(row));
+            }
+            for (; p < p1; p++, row += from_row, next += MR)
+                copy_row(next, row, tile_height(&cut, tile));
+        }
+    }
+}
+
+/* from (rows, k). */
+static void copy_rows(real *to, const real *from, ptrdiff_t from_row, ptrdiff_t k, ptrdiff_t rows)
+{
+    const tiling cut = tiling_of(rows);
+    for (ptrdiff_t tile = 0; tile < cut.count; from += tile_height(&cut, tile++) * from_row)
+        copy_transposed(to + tile * k * MR, MR, from, from_row, tile_height(&cut, tile), k);
+}
+
+/* ---- the operand whose columns are those of the tiles ---- */
+
 /* A matrix of which a mask, DropConnect's, leaves data scale where it keeps and +0 elsewhere: what
    dropout would make of it. Element i has bit i; without a mask bits is NULL. It is masked on its
    way into one of the copies below, and stands nowhere else. */
