@@ -2,10 +2,10 @@
 
                       taps, a vector each
                    +------------+
-     C (rows, taps)|    acc     |  +=  value[i] * source[index[i]]   for each i of the list
+     C (rows, taps)|    acc     |  +=  value[i] * the tile at source + index[i]
                    +------------+
-                                       source[k], at k * step, is a tile like C; each
-                                       has strides of its own between rows and taps
+                                       for each i of the list; C and the source have strides
+                                       of their own between rows, their taps follow each other
 
    A value is broadcast and meets a whole tile of the source, wherever its index says. The gradient
    of w takes in tiles of x at the pixels where a channel of dz is not zero; the gradient of x takes
@@ -20,24 +20,21 @@ enum { GATHER_ROWS = 5, GATHER_TAPS = 8 };  /* at most */
 
 typedef struct {
     real *c;
-    ptrdiff_t c_row, c_tap, c_next;   /* between rows and taps of a tile; between tiles */
+    ptrdiff_t c_row, c_next;          /* between rows of a tile; between tiles */
     const real *source;
-    ptrdiff_t source_row, source_tap, step;
-    const ireal *index;
+    ptrdiff_t source_row;
+    const ireal *index;               /* in reals of the source */
     const real *value;
     const ireal *first, *last;        /* of each tile's entries in the list; one behind the last */
-    ptrdiff_t tiles, lanes;           /* how many tiles; lanes of a vector that exist */
+    ptrdiff_t tiles;                  /* how many */
 } md_gather;
 
-/* rows, taps, packed and whole are constants where this is inlined, so that acc lives in registers.
-   packed: the tiles of the source are contiguous, at constant offsets from one pointer; otherwise
-   each of their rows has a pointer, which the compiler must not see through (micro.h tells why). */
-INLINE void gather_body(const md_gather *g, const int rows, const int taps, const int packed,
-                        const int whole)
+/* rows, taps and packed are constants where this is inlined, so that acc lives in registers.
+   packed: the rows of the source follow each other too. */
+INLINE void gather_body(const md_gather *g, const int rows, const int taps, const int packed)
 {
-    const ptrdiff_t c_row = g->c_row, c_tap = g->c_tap, lanes = g->lanes, step = g->step;
+    const ptrdiff_t c_row = g->c_row;
     const ptrdiff_t source_row = packed ? taps * W : g->source_row;
-    const ptrdiff_t source_tap = packed ? W : g->source_tap;
     real *to = g->c;
     for (ptrdiff_t tile = 0; tile < g->tiles; tile++, to += g->c_next) {
         const ireal *index = g->index + g->first[tile];
@@ -45,28 +42,16 @@ INLINE void gather_body(const md_gather *g, const int rows, const int taps, cons
         vf acc[GATHER_ROWS][GATHER_TAPS];
         if (value == end) continue;
         for (int r = 0; r < rows; r++)
-            for (int t = 0; t < taps; t++) {
-                const real *c = to + r * c_row + t * c_tap;
-                acc[r][t] = whole ? load(c) : load_part(c, lanes);
-            }
+            for (int t = 0; t < taps; t++) acc[r][t] = load(to + r * c_row + t * W);
         do {
             const vf v = set1(*value++);
-            const real *source = g->source + *index++ * step;
-            for (int r = 0; r < rows; r++) {
-                for (int t = 0; t < taps; t++) {
-                    const real *s = source + t * source_tap;
-                    acc[r][t] = fma_(v, whole || packed ? load(s) : load_part(s, lanes), acc[r][t]);
-                }
-                source += source_row;
-                if (!packed) HIDE(source);
-            }
+            const real *source = g->source + *index++;
+            for (int r = 0; r < rows; r++)
+                for (int t = 0; t < taps; t++)
+                    acc[r][t] = fma_(v, load(source + r * source_row + t * W), acc[r][t]);
         } while (value < end);
         for (int r = 0; r < rows; r++)
-            for (int t = 0; t < taps; t++) {
-                real *c = to + r * c_row + t * c_tap;
-                if (whole) store(c, acc[r][t]);
-                else store_part(c, acc[r][t], lanes);
-            }
+            for (int t = 0; t < taps; t++) store(to + r * c_row + t * W, acc[r][t]);
     }
 }
 
@@ -76,18 +61,11 @@ INLINE void gather_body(const md_gather *g, const int rows, const int taps, cons
 #define MD_MORE_GATHER_TILES(X) \
     X(2, 7) X(2, 8) X(3, 5) X(3, 6) X(3, 7) X(3, 8) X(4, 4) X(4, 5) X(4, 6) X(5, 4) X(5, 5)
 
-#define MD_GATHER_ONE(name, rows, taps, packed, whole) \
-    static void name##rows##x##taps(const md_gather *g) \
-    { \
-        gather_body(g, rows, taps, packed, whole); \
-    }
 #define MD_GATHER(rows, taps) \
-    MD_GATHER_ONE(gather_, rows, taps, 0, 1) MD_GATHER_ONE(gather_edge_, rows, taps, 0, 0) \
-    MD_GATHER_ONE(gather_packed_, rows, taps, 1, 1) \
-    MD_GATHER_ONE(gather_packed_edge_, rows, taps, 1, 0)
+    static void gather_##rows##x##taps(const md_gather *g) { gather_body(g, rows, taps, 0); } \
+    static void gather_packed_##rows##x##taps(const md_gather *g) { gather_body(g, rows, taps, 1); }
 #define MD_GATHER_ENTRY(rows, taps) \
-    [rows][taps] = {{gather_##rows##x##taps, gather_edge_##rows##x##taps}, \
-                    {gather_packed_##rows##x##taps, gather_packed_edge_##rows##x##taps}},
+    [rows][taps] = {gather_##rows##x##taps, gather_packed_##rows##x##taps},
 
 MD_GATHER_TILES(MD_GATHER)
 #if MD_TILE_ROWS > 6
@@ -96,7 +74,7 @@ MD_MORE_GATHER_TILES(MD_GATHER)
 
 typedef void gather_tile(const md_gather *g);
 
-static gather_tile *const gathers[GATHER_ROWS + 1][GATHER_TAPS + 1][2][2] = {
+static gather_tile *const gathers[GATHER_ROWS + 1][GATHER_TAPS + 1][2] = {
     MD_GATHER_TILES(MD_GATHER_ENTRY)
 #if MD_TILE_ROWS > 6
     MD_MORE_GATHER_TILES(MD_GATHER_ENTRY)
@@ -107,7 +85,7 @@ static gather_tile *const gathers[GATHER_ROWS + 1][GATHER_TAPS + 1][2][2] = {
 static ptrdiff_t gather_rows(ptrdiff_t taps)
 {
     ptrdiff_t rows = GATHER_ROWS;
-    while (!gathers[rows][taps][0][0]) rows--;
+    while (!gathers[rows][taps][0]) rows--;
     return rows;
 }
 
