@@ -70,12 +70,23 @@ static void dx_phases(const md_conv *g, const real *w, const conv_scratch *room)
 
 /* ---- the gradient of bias ---- */
 
-/* db (+)= the sum of dz over the pixels of one image. */
+/* db (+)= the sum of dz over the pixels of one image: some vectors of channels side by side, since
+   each sum waits for itself. */
 static void db_image(real *db, const real *dz, const md_conv *g, int resume)
 {
-    FOR_VECTORS(j, m, g->cout) {
+    enum { SIDE = 4 };
+    ptrdiff_t j = 0;
+    for (; j + SIDE * W <= g->cout; j += SIDE * W) {
+        vf sum[SIDE];
+        EACH(v, SIDE) sum[v] = resume ? load(db + j + v * W) : zero();
+        for (const real *z = dz + j; z < dz + z_reals(g); z += g->cout)
+            EACH(v, SIDE) sum[v] += load(z + v * W);
+        EACH(v, SIDE) store(db + j + v * W, sum[v]);
+    }
+    for (ptrdiff_t m; j < g->cout; j += W) {
+        m = smaller(W, g->cout - j);
         vf sum = resume ? load_some(db + j, m) : zero();
-        for (ptrdiff_t i = 0; i < g->oh * g->ow; i++) sum += load_some(dz + i * g->cout + j, m);
+        for (const real *z = dz + j; z < dz + z_reals(g); z += g->cout) sum += load_some(z, m);
         store_some(db + j, sum, m);
     }
 }
