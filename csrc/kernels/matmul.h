@@ -23,6 +23,7 @@
 #include "pack.h"
 
 enum { KC = NR > 16 ? 192 : 256, MC = 256, NC = 512, FAR_REALS = 1 << 18 };
+enum { NEAR_REALS = 256 };  /* of a row of a, in TN: so few that rows hardly collide in L1 */
 enum { A_SCRATCH = KC * (MC + 2 * MR) + W, B_SCRATCH = KC * (NC + NR) };
 enum { C_SCRATCH = MC * (NC + NR), SCRATCH = A_SCRATCH + B_SCRATCH + C_SCRATCH };
 
@@ -58,7 +59,8 @@ static void matmul_blocks(matmul_work *w)
     w->copies_b = w->form == MD_NT || (w->m > 4 * MR && (w->n > 4 * NR || w->form == MD_NN));
     w->shares_b = w->copies_b && w->blocks_down > 2;
     w->slice_of_b = !w->shares_b && w->form != MD_NT && w->k * w->n > FAR_REALS;
-    w->copies_a = smaller(w->n, w->nc) >= (w->form == MD_TN ? 2 * NR : 512) && w->mc > MR;
+    const ptrdiff_t repay = w->form != MD_TN ? 512 : w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;
+    w->copies_a = smaller(w->n, w->nc) >= repay && w->mc > MR;
 }
 
 INLINE ptrdiff_t slice_at(const matmul_work *w, ptrdiff_t s) { return s * w->k / w->slices; }
