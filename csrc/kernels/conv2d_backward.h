@@ -48,8 +48,7 @@ static void dx_phases(const md_conv *g, const real *w, const conv_scratch *room)
                      .row = g->stride_h * g->w * g->cin, .col = g->stride_w * g->cin, .group = in,
                      .step_y = 1, .step_x = 1, .source_group = out, .frame = f,
                      .reach = f.rows - rows + 1, .runs = runs, .k = run_length(joined, out),
-                     .depth = taps * out, .panels = weights,
-                     .depthwise = depthwise};
+                     .depth = taps * out, .panels = weights, .depthwise = depthwise};
         for (ptrdiff_t ky = g->kh - 1; ky >= 0; ky--) {
             const ptrdiff_t y = y0 + g->pad_h - ky * g->dil_h;
             if (y % g->stride_h) continue;

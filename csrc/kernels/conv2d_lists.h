@@ -17,13 +17,13 @@ typedef struct {
     ptrdiff_t rows, cols;      /* pixels in windows */
     ptrdiff_t step_y, step_x;  /* from one to the next in a plane */
     ptrdiff_t step_co;         /* from a channel to the next in turned weights */
-    ptrdiff_t windows;       /* room for so many in the list of a channel */
-    uint64_t *live;          /* of a row of windows: [window][64 channels][place], a bit for each */
-    ireal *start;            /* by pixel, in reading order: where its entries begin */
-    ireal *channel;
+    ptrdiff_t windows;         /* room for so many in the list of a channel */
+    uint64_t *live;            /* of a row of windows: [window][64 channels][place], bits */
+    ireal *start;              /* by pixel, in reading order: where its entries begin */
+    ireal *channel;            /* its place in turned weights */
     real *value;
-    ireal *first, *last;     /* by channel: its first entry, and one behind its last */
-    ireal *pixel;            /* [channel][windows]: where in a plane, from the band's row 0 on */
+    ireal *first, *last;       /* by channel: its first entry, and one behind its last */
+    ireal *pixel;              /* [channel][windows]: where in a plane, from the band's row 0 on */
     real *pixel_value;
 } band;
 
