@@ -84,8 +84,8 @@ static void conv2d_forward(real *y, uint8_t *where, const real *x, const real *w
     s.relu = g->relu != 0;
     if (!depthwise)
         for (ptrdiff_t group = 0; group < g->groups; group++)
-            copy_panels(room.panels + group * panels * s.depth * NR, &from, group * out, g->cout,
-                        s.depth, out);
+            copy_panels(room.panels + group * panels * s.depth * NR, s.depth, &from, group * out,
+                        g->cout, s.depth, out);
     slide_images((slide_work){.slide = &s, .target = y, .source = x, .images = g->n,
                               .target_image = y_reals(g), .source_image = x_reals(g),
                               .workers = room.workers, .per_worker = worker_reals(g),

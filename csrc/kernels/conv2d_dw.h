@@ -56,7 +56,7 @@ static void dw_sweep(real *dw, const real *x, const real *dz, const sweep *s, co
     for (ptrdiff_t group = 0; group < g->groups; group++)
         for (ptrdiff_t j = 0; j < out; j += SWEEP_COLUMNS) {
             const ptrdiff_t cols = smaller(SWEEP_COLUMNS, out - j), at = group * out + j;
-            if (copies) copy_panels(room, &from, at, g->cout, pixels, cols);
+            if (copies) copy_panels(room, pixels, &from, at, g->cout, pixels, cols);
             dw_columns(dw + at, cols, x + group * in, copies ? room : from.data + at,
                        copies ? NR : g->cout, copies ? NR * pixels : tile_vectors(rows) * W, s, g,
                        resume);

@@ -77,17 +77,17 @@ INLINE ptrdiff_t b_at(const matmul_work *w, ptrdiff_t k, ptrdiff_t j)
 static void copy_b(real *copy, const matmul_work *w, ptrdiff_t k0, ptrdiff_t k, ptrdiff_t j0,
                    ptrdiff_t cols)
 {
-    if (w->form != MD_NT) copy_panels(copy, &w->b, b_at(w, k0, j0), w->n, k, cols);
+    if (w->form != MD_NT) copy_panels(copy, k, &w->b, b_at(w, k0, j0), w->n, k, cols);
     else
         for (ptrdiff_t j = 0; j < cols; j += NR)
             copy_turned(copy + j * k, NR, &w->b, b_at(w, k0, j0 + j), w->k, smaller(NR, cols - j),
                         k);
 }
 
-/* What all blocks share is made in parts, some panels of a slice each. */
+/* What all blocks share is made in parts: some rows of a slice each, as b is stored. */
 INLINE ptrdiff_t share_parts(const matmul_work *w)
 {
-    return larger(1, smaller(ceil_div(w->n, NR), 4 / w->slices));
+    return larger(1, smaller(w->form == MD_NT ? ceil_div(w->n, NR) : w->k, 4 / w->slices));
 }
 
 static void share_item(void *context, ptrdiff_t item, int worker)
@@ -95,9 +95,15 @@ static void share_item(void *context, ptrdiff_t item, int worker)
     const matmul_work *w = context;
     const ptrdiff_t parts = share_parts(w), s = item / parts, part = item % parts;
     const ptrdiff_t k0 = slice_at(w, s), k = slice_at(w, s + 1) - k0, panels = ceil_div(w->n, NR);
-    const ptrdiff_t j0 = part * panels / parts * NR, j1 = (part + 1) * panels / parts * NR;
+    real *shared = w->shared + k0 * panels * NR;
     (void)worker;
-    copy_b(w->shared + k0 * panels * NR + j0 * k, w, k0, k, j0, smaller(w->n, j1) - j0);
+    if (w->form == MD_NT) {
+        const ptrdiff_t j0 = part * panels / parts * NR, j1 = (part + 1) * panels / parts * NR;
+        copy_b(shared + j0 * k, w, k0, k, j0, smaller(w->n, j1) - j0);
+    } else {
+        const ptrdiff_t r0 = part * k / parts, r1 = (part + 1) * k / parts;
+        copy_panels(shared + r0 * NR, k, &w->b, b_at(w, k0 + r0, 0), w->n, r1 - r0, w->n);
+    }
 }
 
 /* ---- a ---- */

@@ -86,20 +86,20 @@ static void copy_masked(real *to, ptrdiff_t to_row, const masked *from, ptrdiff_
         FOR_VECTORS(c, m, cols) store_some(to + c, load_masked(from, at + c, m), m);
 }
 
-/* Panels, to [panel][rows][NR], of `cols` columns from element `at` on; read row by row. */
-static void copy_panels(real *to, const masked *from, ptrdiff_t at, ptrdiff_t from_row,
-                        ptrdiff_t rows, ptrdiff_t cols)
+/* Rows of panels, to [panel][height][NR], of `cols` columns from element `at` on, row by row. */
+static void copy_panels(real *to, ptrdiff_t height, const masked *from, ptrdiff_t at,
+                        ptrdiff_t from_row, ptrdiff_t rows, ptrdiff_t cols)
 {
     if (from->bits) {
         for (ptrdiff_t j = 0; j < cols; j += NR)
-            copy_masked(to + j * rows, NR, from, at + j, from_row, rows, smaller(NR, cols - j));
+            copy_masked(to + j * height, NR, from, at + j, from_row, rows, smaller(NR, cols - j));
         return;
     }
     const real *row = from->data + at;
     for (ptrdiff_t r = 0; r < rows; r++, row += from_row) {
         real *panel = to + r * NR;
         ptrdiff_t j = 0;
-        for (; j + NR <= cols; j += NR, panel += rows * NR)
+        for (; j + NR <= cols; j += NR, panel += height * NR)
             for (int v = 0; v < NV; v++) store(panel + v * W, load(row + j + v * W));
         if (j < cols) copy_row(panel, row + j, cols - j);
     }
