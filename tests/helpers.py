@@ -146,3 +146,21 @@ def unpooled(dy, winners, shape, pool):
         down, across = divmod(int(winners[n, i, j, c]), pool)
         dz[n, i * pool + down, j * pool + across, c] = dy[n, i, j, c]
     return dz
+
+
+def conv_inputs(n, size, kernel, channels, make=integers, dtype=np.float32):
+    cin, cout, groups = channels
+    x = make((n, *size, cin), 1, dtype=dtype)
+    w = make((*kernel, cin // groups, cout), 2, dtype=dtype)
+    return x, w, make(cout, 3, dtype=dtype)
+
+
+def backward_of(x, w, b, *where, relu=False, make=integers):
+    """dy for this convolution, and the call that gives its gradients."""
+    y = _kernels.conv2d_forward(x, w, b, *where, relu=relu)
+    dy = make(y.shape, 4, dtype=x.dtype)
+
+    def call():
+        return _kernels.conv2d_backward(dy, x, w, *where, relu_output=y if relu else None)
+
+    return call

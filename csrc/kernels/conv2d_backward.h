@@ -159,7 +159,7 @@ static void backward_item(void *context, ptrdiff_t slot, int worker)
             .dy = w->dy + at, .y = g->relu ? w->y + at : NULL,
             .where = g->pool > 1 ? w->where + at : NULL};
         if (is_sparse(g))
-            sparse_image(&image, w->room.panels, g, border + border_reals(g));
+            sparse_image(&image, w->room.panels, g, border);
         else dense_image(&image, w, border, n > first);
     }
 }

@@ -1,5 +1,6 @@
 /* The rooms of a convolution's scratch: runs, phases, panels of weights; for each worker a frame of
-   x or dz, and room for z or for the lists of its non-zeros; slots, in which dw and db add up. */
+   x or dz, room for z, and for panels of dz or what thin_dx takes; or planes and lists, where dz is
+   sparse; slots, in which dw and db add up. */
 #ifndef MD_CONV_SCRATCH_H
 #define MD_CONV_SCRATCH_H
 
@@ -45,9 +46,9 @@ INLINE ptrdiff_t sweep_reals(const md_conv *g)
 }
 INLINE ptrdiff_t worker_reals(const md_conv *g)
 {
-    const ptrdiff_t z = round_up(z_reals(g), 16);
-    const ptrdiff_t more = larger(is_thin(g) ? thin_reals(g) : 0, sweep_reals(g));
-    return border_reals(g) + (is_sparse(g) ? larger(z, sparse_reals(g)) : z + more);
+    const ptrdiff_t framed = border_reals(g) + round_up(z_reals(g), 16);
+    if (is_sparse(g)) return larger(framed, sparse_reals(g));
+    return framed + larger(is_thin(g) ? thin_reals(g) : 0, sweep_reals(g));
 }
 INLINE ptrdiff_t slot_weights(const md_conv *g)
 {

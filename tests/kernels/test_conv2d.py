@@ -8,9 +8,11 @@ from helpers import (
     BIT_EQUAL,
     assert_close,
     assert_same_bits,
+    backward_of,
     check_kernel,
     check_same_on_isas,
     check_same_on_threads,
+    conv_inputs,
     integers,
     normals,
     unpooled,
@@ -22,24 +24,6 @@ from minidrop import _kernels
 GROUPS = {"dense": (3, 5, 1), "two": (4, 6, 2), "depthwise": (5, 5, 5), "multiplied": (3, 6, 3)}
 # (channels, filters): vectors of channels that are partial, whole, and whole and partial
 CHANNELS = [(1, 1), (1, 32), (3, 7), (8, 8), (16, 33), (17, 16), (32, 64), (33, 70)]
-
-
-def conv_inputs(n, size, kernel, channels, make=integers, dtype=np.float32):
-    cin, cout, groups = channels
-    x = make((n, *size, cin), 1, dtype=dtype)
-    w = make((*kernel, cin // groups, cout), 2, dtype=dtype)
-    return x, w, make(cout, 3, dtype=dtype)
-
-
-def backward_of(x, w, b, *where, relu=False, make=integers):
-    """dy for this convolution, and the call that gives its gradients."""
-    y = _kernels.conv2d_forward(x, w, b, *where, relu=relu)
-    dy = make(y.shape, 4, dtype=x.dtype)
-
-    def call():
-        return _kernels.conv2d_backward(dy, x, w, *where, relu_output=y if relu else None)
-
-    return call
 
 
 @pytest.mark.parametrize("channels", GROUPS.values(), ids=GROUPS)
@@ -85,33 +69,6 @@ def test_deep_channels_are_cut_into_slices(isa, cin):
     x, w, b = conv_inputs(1, (3, 4), (3, 3), (cin, 3, 1))
     check_kernel(isa, _kernels.conv2d_forward, x, w, b, 1, 1, relu=True, exact=True)
     check_kernel(isa, backward_of(x, w, b, 1, 1, relu=True), exact=True)
-
-
-@pytest.mark.parametrize("cin, cout", [(16, 16), (20, 35), (256, 3)])
-@pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (2, 5)])
-def test_columns_at_the_sides(isa, cin, cout, kernel):
-    """With enough channels and rows they go apart, with the taps that meet the image."""
-    for size, stride, padding, dilation in (
-        ((9, 8), 1, 1, 1), ((12, 9), 1, (1, 4), 1), ((13, 14), (1, 2), 2, 1), ((20, 5), 2, 1, 1),
-        ((11, 12), 1, (2, 5), (2, 3)), ((8, 2), 1, (0, 3), 1),
-    ):  # fmt: skip
-        x, w, b = conv_inputs(2, size, kernel, (cin, cout, 1))
-        where = (stride, padding, dilation)
-        check_kernel(isa, _kernels.conv2d_forward, x, w, b, *where, relu=True, exact=True)
-        check_kernel(isa, backward_of(x, w, b, *where), exact=True)
-
-
-@pytest.mark.parametrize("width", [127, 128, 129, 300])
-def test_rows_longer_than_a_sweep(isa, width):
-    x, w, b = conv_inputs(2, (3, width), (2, 3), (9, 20, 1))
-    for stride in (1, 2):
-        check_kernel(isa, backward_of(x, w, b, stride, 1), exact=True)
-
-
-@pytest.mark.parametrize("cout", [255, 256, 257, 530])
-def test_more_filters_than_a_sweep_takes(isa, cout):
-    x, w, b = conv_inputs(2, (4, 5), (3, 3), (8, cout, 1))
-    check_kernel(isa, backward_of(x, w, b, 1, 1), exact=True)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 15, 16, 17, 40])
