@@ -9,6 +9,10 @@
 #define MD_FORK 1
 #endif
 
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
 enum { WORTH_WAKING_NS = 20000 };
 
 static int chosen_threads; /* 0: none chosen */
@@ -45,17 +49,60 @@ int md_workers(void)
 #endif
 }
 
+/* Non-temporal stores of the items are seen before whatever follows them. */
+static void settle(void)
+{
+#if defined(__SSE2__)
+    _mm_sfence();
+#endif
+}
+
+#ifdef _OPENMP
+enum { LINE = 64 };
+
+/* A worker's own items, next .. end - 1, alone on its cache line. */
+typedef struct { _Alignas(LINE) ptrdiff_t next; ptrdiff_t end; } md_part;
+
+static void work_off(md_part *part, md_item *item, void *context, int worker)
+{
+    for (;;) {
+        ptrdiff_t i;
+#pragma omp atomic capture
+        i = part->next++;
+        if (i >= part->end) return;
+        item(context, i, worker);
+    }
+}
+
+/* Each worker has a part of the items, the same one in every loop of as many items, so that the
+   arrays of one step are found in the caches of the core that wrote them. Who is done helps the
+   others, and a team may be smaller than was asked. */
+static void share_out(ptrdiff_t items, int workers, md_item *item, void *context)
+{
+    md_part parts[workers];
+    for (int w = 0; w < workers; w++)
+        parts[w] = (md_part){.next = items * w / workers, .end = items * (w + 1) / workers};
+#pragma omp parallel num_threads(workers)
+    {
+        const int me = omp_get_thread_num();
+        for (int turn = 0; turn < workers; turn++)
+            work_off(parts + (me + turn) % workers, item, context, me);
+        settle();
+    }
+}
+#endif
+
 void md_parallel_for(ptrdiff_t items, double cost, md_item *item, void *context)
 {
 #ifdef _OPENMP
     const int workers = md_workers();
     if (workers > 1 && items > 1 && cost > WORTH_WAKING_NS) {
-#pragma omp parallel for schedule(dynamic, 1) num_threads(workers)
-        for (ptrdiff_t i = 0; i < items; i++) item(context, i, omp_get_thread_num());
+        share_out(items, workers, item, context);
         return;
     }
 #else
     (void)cost;
 #endif
     for (ptrdiff_t i = 0; i < items; i++) item(context, i, 0);
+    settle();
 }
