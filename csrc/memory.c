@@ -3,6 +3,7 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -121,3 +122,29 @@ md_pool_counts md_pool_stats(void)
     unlock();
     return now;
 }
+
+enum { USUAL_CACHE = 1 << 25 };
+
+static atomic_size_t cache_bytes; /* 0: not asked yet */
+
+/* Not from sysconf: for AMD's cores it adds up the caches of all cores of a socket. */
+static size_t ask_cache_bytes(void)
+{
+    size_t kilobytes = 0;
+#if defined(__linux__)
+    FILE *size = fopen("/sys/devices/system/cpu/cpu0/cache/index3/size", "r");
+    if (size) {
+        if (fscanf(size, "%zuK", &kilobytes) != 1) kilobytes = 0;
+        fclose(size);
+    }
+#endif
+    return kilobytes ? kilobytes << 10 : USUAL_CACHE;
+}
+
+size_t md_cache_bytes(void)
+{
+    if (cache_bytes == 0) cache_bytes = ask_cache_bytes();
+    return cache_bytes;
+}
+
+void md_set_cache_bytes(size_t bytes) { cache_bytes = bytes; }

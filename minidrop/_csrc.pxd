@@ -10,6 +10,8 @@ cdef extern from "memory.h" nogil:
     void md_free(void *block)
     void md_pool_trim()
     md_pool_counts md_pool_stats()
+    size_t md_cache_bytes()
+    void md_set_cache_bytes(size_t bytes)
 
 
 cdef extern from "parallel.h" nogil:

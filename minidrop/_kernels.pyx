@@ -187,6 +187,17 @@ def pool_trim():
     md_pool_trim()
 
 
+def cache_bytes():
+    """The bytes of the last cache as the machine tells them, or as they were set."""
+    return md_cache_bytes()
+
+
+def set_cache_bytes(size_t n):
+    """Behave as with a last cache of n bytes: outputs of half of it and more are stored past it.
+    Changes no result. 0: ask the machine, as at the start."""
+    md_set_cache_bytes(n)
+
+
 # ---- machine ----------------------------------------------------------------------------------
 
 _chosen_threads = 0

@@ -6,7 +6,9 @@
 #include "../minidrop.h"
 #include "../vec.h"
 #include "broadcast.h"
+#include "map.h"
 #include "mathf.h"
+#include "nontemporal.h"
 #include "power.h"
 
 enum { BOTH_ADVANCE, B_STAYS, A_STAYS };
@@ -26,19 +28,19 @@ INLINE vf div_(vf a, vf b) { return a / b; }
 INLINE vf maximum_(vf a, vf b) { return blend(is_nan(a), a, max_(a, b)); }   /* NaN wins */
 INLINE vf minimum_(vf a, vf b) { return blend(is_nan(a), a, min_(a, b)); }
 
-typedef void binary_row(real *y, const real *a, const real *b, ptrdiff_t n);
+typedef void binary_row(real *y, const real *a, const real *b, ptrdiff_t n, int past);
 
-#define MD_BINARY_ROW(name, op, A, B)                                              \
-    static void name(real *y, const real *a, const real *b, ptrdiff_t n)           \
-    {                                                                              \
-        const vf first_a = set1(*a), first_b = set1(*b);                           \
-        ptrdiff_t i = 0;                                                           \
-        (void)first_a, (void)first_b;                                              \
-        for (; i + W <= n; i += W)                                                 \
-            store(y + i, op(A(load(a + i), first_a), B(load(b + i), first_b)));    \
-        const ptrdiff_t m = n - i;                                                 \
-        if (m) store_part(y + i, op(A(load_part(a + i, m), first_a),               \
-                                    B(load_part(b + i, m), first_b)), m);          \
+#define MD_BINARY_ROW(name, op, A, B)                                                       \
+    static void name(real *y, const real *a, const real *b, ptrdiff_t n, const int past)    \
+    {                                                                                       \
+        const vf first_a = set1(*a), first_b = set1(*b);                                    \
+        ptrdiff_t i = 0;                                                                    \
+        (void)first_a, (void)first_b;                                                       \
+        for (; i + W <= n; i += W)                                                          \
+            put(y + i, op(A(load(a + i), first_a), B(load(b + i), first_b)), W, past);      \
+        const ptrdiff_t m = n - i;                                                          \
+        if (m) store_part(y + i, op(A(load_part(a + i, m), first_a),                        \
+                                    B(load_part(b + i, m), first_b)), m);                   \
     }
 #define ADVANCING(next, first) next
 #define STAYING(next, first) first
@@ -58,12 +60,12 @@ MD_BINARY(pow_)
 
 /* x to an exponent that stays: up to 4 squares and products, 0.5 is the root, as in NumPy and
    PyTorch; the rest is pow_. */
-static void power_row(real *y, const real *x, const real *exponent, ptrdiff_t n)
+static void power_row(real *y, const real *x, const real *exponent, ptrdiff_t n, const int past)
 {
     const real e = *exponent;
     const int few = e >= -4 && e <= 4 && e == (real)(int)e;
     if (!few && e != (real)0.5) {
-        pow_b_stays(y, x, exponent, n);
+        pow_b_stays(y, x, exponent, n, past);
         return;
     }
     FOR_VECTORS(i, m, n) {
@@ -72,7 +74,7 @@ static void power_row(real *y, const real *x, const real *exponent, ptrdiff_t n)
             if (left & 1) power *= base;
         if (e < 0) power = set1(1) / power;
         if (e == (real)0.5) power = sqrt_(base);
-        store_some(y + i, power, m);
+        put(y + i, power, m, past);
     }
 }
 
@@ -86,17 +88,18 @@ static binary_row *const binary_rows[][3] = {
     [MD_POW] = {pow_both_advance, power_row, pow_a_stays},
 };
 
-typedef struct { real *y; const real *a, *b; binary_row *row; } binary_work;
+typedef struct { real *y; const real *a, *b; binary_row *row; int past; } binary_work;
 
 static void binary_walk_row(void *context, ptrdiff_t to, const ptrdiff_t at[3], ptrdiff_t n)
 {
     const binary_work *w = context;
-    w->row(w->y + to, w->a + at[0], w->b + at[1], n);
+    w->row(w->y + to, w->a + at[0], w->b + at[1], n, w->past && at_vector(w->y + to));
 }
 
 static void binary(real *y, const real *a, const real *b, const md_broadcast *s, int op)
 {
-    binary_work w = {y, a, b, binary_rows[op][row_form(s)]};
+    const int past = goes_past(y, elements_of(s));
+    binary_work w = {y, a, b, binary_rows[op][row_form(s)], past};
     walk_rows(s, binary_walk_row, &w, op == MD_POW ? 3 : 0.1);
 }
 
@@ -144,43 +147,13 @@ static void where(real *y, const uint8_t *condition, const real *a, const real *
 
 /* ---- unary ---- */
 
-typedef struct { real *y; const real *x; ptrdiff_t n; real low, high; } unary_work;
-
-#define MD_UNARY(name, expression)                                                         \
-    static void name(void *context, ptrdiff_t item, int worker)                            \
-    {                                                                                      \
-        const unary_work *w = context;                                                     \
-        const ptrdiff_t start = item * ELEMENTS_PER_ITEM;                                  \
-        const ptrdiff_t n = smaller(ELEMENTS_PER_ITEM, w->n - start);                      \
-        const real *from = w->x + start;                                                   \
-        real *to = w->y + start;                                                           \
-        const vf low = set1(w->low), high = set1(w->high);                                 \
-        ptrdiff_t i = 0;                                                                   \
-        (void)worker, (void)low, (void)high;                                               \
-        for (; i + W <= n; i += W) {                                                       \
-            const vf x = load(from + i);                                                   \
-            store(to + i, expression);                                                     \
-        }                                                                                  \
-        if (i < n) {                                                                       \
-            const vf x = load_part(from + i, n - i);                                       \
-            store_part(to + i, expression, n - i);                                         \
-        }                                                                                  \
-    }
-
-MD_UNARY(unary_copy, x)
-MD_UNARY(unary_neg, -x)
-MD_UNARY(unary_abs, copy_sign(x, zero()))
-MD_UNARY(unary_sqrt, sqrt_(x))
-MD_UNARY(unary_exp, exp_(x))
-MD_UNARY(unary_log, log_(x))
-MD_UNARY(unary_clip, min_(high, max_(low, x)))      /* NaN stays */
-
-static void unary_run(real *y, const real *x, ptrdiff_t n, double low, double high, md_item *item,
-                      double cost)
-{
-    unary_work w = {y, x, n, (real)low, (real)high};
-    md_parallel_for(ceil_div(n, ELEMENTS_PER_ITEM), cost * (double)n, item, &w);
-}
+MD_MAP(unary_copy, x)
+MD_MAP(unary_neg, -x)
+MD_MAP(unary_abs, copy_sign(x, zero()))
+MD_MAP(unary_sqrt, sqrt_(x))
+MD_MAP(unary_exp, exp_(x))
+MD_MAP(unary_log, log_(x))
+MD_MAP(unary_clip, min_(b, max_(a, x)))   /* NaN stays */
 
 static void unary(real *y, const real *x, ptrdiff_t n, int op)
 {
@@ -188,12 +161,12 @@ static void unary(real *y, const real *x, ptrdiff_t n, int op)
         [MD_COPY] = unary_copy, [MD_NEG] = unary_neg, [MD_ABS] = unary_abs,
         [MD_SQRT] = unary_sqrt, [MD_EXP] = unary_exp, [MD_LOG] = unary_log,
     };
-    unary_run(y, x, n, 0, 0, items[op], op == MD_EXP || op == MD_LOG ? 0.5 : 0.1);
+    map(y, x, x, n, 0, 0, items[op], op == MD_EXP || op == MD_LOG ? 0.5 : 0.1);
 }
 
 static void clip(real *y, const real *x, ptrdiff_t n, double low, double high)
 {
-    unary_run(y, x, n, low, high, unary_clip, 0.1);
+    map(y, x, x, n, low, high, unary_clip, 0.1);
 }
 
 #endif

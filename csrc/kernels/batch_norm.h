@@ -7,6 +7,7 @@
 #define MD_BATCH_NORM_H
 
 #include "columns.h"
+#include "nontemporal.h"
 
 typedef struct {
     columns cut;
@@ -14,6 +15,7 @@ typedef struct {
     const real *x, *dy;
     const real *mean, *scale, *shift, *slope;   /* (wide) */
     real *slots;                                /* (chunks, 2, wide) */
+    int past;                                   /* out goes past the caches */
 } norm_work;
 
 static ptrdiff_t norm_scratch(ptrdiff_t rows, ptrdiff_t c)
@@ -90,10 +92,11 @@ static void batch_norm_item(void *context, ptrdiff_t item, int worker)
     for (ptrdiff_t k = 0; k < reals; k += s->wide) {
         const real *x = w->x + first + k;
         real *y = w->out + first + k;
+        const int past = w->past && at_vector(y);
         FOR_VECTORS(j, m, smaller(s->wide, reals - k)) {
             const vf centred = load_some(x + j, m) - load_some(w->mean + j, m);
             const vf scale = load_some(w->scale + j, m), shift = load_some(w->shift + j, m);
-            store_some(y + j, fma_(centred, scale, shift), m);
+            put(y + j, fma_(centred, scale, shift), m, past);
         }
     }
 }
@@ -102,7 +105,7 @@ static void batch_norm_forward(real *y, const real *x, const real *mean, const r
                                const real *weight, const real *bias, ptrdiff_t rows, ptrdiff_t c,
                                double eps, real *scratch)
 {
-    norm_work w = {.cut = columns_of(rows, c), .out = y, .x = x};
+    norm_work w = {.cut = columns_of(rows, c), .out = y, .x = x, .past = goes_past(y, rows * c)};
     real *middle = scratch, *scale = middle + w.cut.wide, *shift = scale + w.cut.wide;
     repeat(middle, mean, &w.cut);
     inverse_deviation(scale, var, weight, eps, c);
@@ -134,11 +137,12 @@ static void batch_norm_gradient_item(void *context, ptrdiff_t item, int worker)
     for (ptrdiff_t k = 0; k < reals; k += s->wide) {
         const real *x = w->x + first + k, *dy = w->dy + first + k;
         real *dx = w->out + first + k;
+        const int past = w->past && at_vector(dx);
         FOR_VECTORS(j, m, smaller(s->wide, reals - k)) {
             const vf centred = load_some(x + j, m) - load_some(w->mean + j, m);
             const vf level = load_some(dy + j, m) - load_some(w->shift + j, m);
             const vf inner = fma_(-centred, load_some(w->slope + j, m), level);
-            store_some(dx + j, load_some(w->scale + j, m) * inner, m);
+            put(dx + j, load_some(w->scale + j, m) * inner, m, past);
         }
     }
 }
@@ -150,7 +154,8 @@ static void batch_norm_backward(real *dx, real *dweight, real *dbias, const real
                                 const real *weight, ptrdiff_t rows, ptrdiff_t c, double eps,
                                 int training, real *scratch)
 {
-    norm_work w = {.cut = columns_of(rows, c), .out = dx, .x = x, .dy = dy};
+    norm_work w = {.cut = columns_of(rows, c), .out = dx, .x = x, .dy = dy,
+                   .past = dx && goes_past(dx, rows * c)};
     const ptrdiff_t wide = w.cut.wide;
     real *middle = scratch, *scale = middle + wide, *shift = scale + wide, *slope = shift + wide;
     w.mean = middle, w.scale = scale, w.shift = shift, w.slope = slope, w.slots = slope + wide;

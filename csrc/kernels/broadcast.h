@@ -16,6 +16,13 @@
 
 enum { ELEMENTS_PER_ITEM = 16384 };
 
+INLINE ptrdiff_t elements_of(const md_broadcast *s)
+{
+    ptrdiff_t n = 1;
+    for (int d = 0; d < s->ndim; d++) n *= s->size[d];
+    return n;
+}
+
 /* Do n elements of one row: the result begins at `to`, operand i at at[i]. */
 typedef void walk_row(void *context, ptrdiff_t to, const ptrdiff_t at[3], ptrdiff_t n);
 

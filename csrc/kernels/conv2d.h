@@ -53,6 +53,13 @@ static void slide_images(slide_work w)
     md_parallel_for(w.images * w.items_per_image, flop * (double)w.images / 100, slide_item, &w);
 }
 
+/* Whether a slide may send its targets, n reals from `to` on, past the caches. */
+INLINE int slides_past(const slide *s, const real *to, ptrdiff_t n)
+{
+    return (s->groups == 1 || s->depthwise) &&
+           lines_go_past(to, n, s->groups * s->channels);
+}
+
 /* y from x: the geometry, the runs into `runs`, and weights that stand in `panels`. */
 static slide forward_slide(const md_conv *g, md_run *runs, const real *panels)
 {
@@ -82,6 +89,7 @@ static void conv2d_forward(real *y, uint8_t *where, const real *x, const real *w
                             depthwise ? stored_weights(g, w, room.panels) : room.panels);
     s.bias = bias;
     s.relu = g->relu != 0;
+    s.past = g->pool == 1 && !g->drop && slides_past(&s, y, g->n * y_reals(g));
     if (!depthwise)
         for (ptrdiff_t group = 0; group < g->groups; group++)
             copy_panels(room.panels + group * panels * s.depth * NR, s.depth, &from, group * out,

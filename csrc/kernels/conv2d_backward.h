@@ -19,7 +19,7 @@
 
 /* dx[iy] gathers dz[oy] . w[ky] wherever oy stride + ky dil - pad = iy. Pixels with the same
    iy mod stride, a phase, share their list of ky; neighbours in a phase move by one row of dz. */
-static void dx_phases(const md_conv *g, const real *w, const conv_scratch *room)
+static void dx_phases(const md_conv *g, const real *w, const real *dx, const conv_scratch *room)
 {
     const ptrdiff_t in = group_in(g), out = group_out(g), taps = g->kh * g->kw;
     const ptrdiff_t joined = g->stride_w == 1 ? joined_taps(g) : 1;
@@ -49,6 +49,7 @@ static void dx_phases(const md_conv *g, const real *w, const conv_scratch *room)
                      .step_y = 1, .step_x = 1, .source_group = out, .frame = f,
                      .reach = f.rows - rows + 1, .runs = runs, .k = run_length(joined, out),
                      .depth = taps * out, .panels = weights, .depthwise = depthwise};
+        s->past = slides_past(s, dx, g->n * x_reals(g));
         for (ptrdiff_t ky = g->kh - 1; ky >= 0; ky--) {
             const ptrdiff_t y = y0 + g->pad_h - ky * g->dil_h;
             if (y % g->stride_h) continue;
@@ -186,7 +187,7 @@ static void conv2d_backward(real *dx, real *dw, real *db, const real *x, const r
     if (is_depthwise(g)) work.forward = forward_slide(g, work.room.runs + g->kh * g->kw, w);
     if (dx && sparse) turn_weights(work.room.panels, w, g);
     else if (dx && is_thin(g)) work.thin = stored_weights(g, w, work.room.panels);
-    else if (dx) dx_phases(g, w, &work.room);
+    else if (dx) dx_phases(g, w, dx, &work.room);
     const double flop = 2.0 * (double)(g->n * g->oh * g->ow) * (double)weight_reals(g);
     if (dw || db || g->relu || g->pool > 1 || is_thin(g))
         md_parallel_for(smaller(conv_slots(g), g->n), flop / (sparse ? 200 : 50), backward_item,

@@ -9,7 +9,7 @@
 
 #include "slide.h"
 
-enum { NEIGHBOURS = 4, TAPS = 9 };
+enum { NEIGHBOURS = 8, TAPS = 9 };
 
 /* One vector of channels, from c on, of `pixels` neighbours. m is a constant for whole vectors. */
 INLINE void depthwise_vector(const slide *s, real *target, const real *source, const int pixels,
@@ -26,7 +26,7 @@ INLINE void depthwise_vector(const slide *s, real *target, const real *source, c
     for (int i = 0; i < pixels; i++) {
         if (s->bias) acc[i] += load_some(s->bias + c, m);
         if (s->relu) acc[i] = max_(zero(), acc[i]);
-        store_some(target + i * s->col + c, acc[i], m);
+        put(target + i * s->col + c, acc[i], m, s->past);
     }
 }
 

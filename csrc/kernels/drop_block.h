@@ -126,7 +126,7 @@ static void select_blocks(real *to, const real *from, const uint32_t *bits, cons
     const ptrdiff_t words = block_row_words(g);
     for (ptrdiff_t r = 0; r < g->h; r++, bits += words) {
         if (!g->shared) {
-            select_scaled(to, from, bits, g->w * g->c, scale);
+            select_scaled(to, from, bits, g->w * g->c, scale, 0);
             to += g->w * g->c, from += g->w * g->c;
             continue;
         }

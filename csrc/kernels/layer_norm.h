@@ -4,6 +4,7 @@
 #define MD_LAYER_NORM_H
 
 #include "columns.h"
+#include "nontemporal.h"
 
 enum { LAYER_ROWS = 16 };       /* of an item, at least: partial sums of dweight stay few */
 
@@ -13,6 +14,7 @@ typedef struct {
     ptrdiff_t rows, cols, item_rows;
     real eps;
     real *slots;                                /* (items, 2, cols), or NULL */
+    int past;                                   /* out goes past the caches */
 } layer_work;
 
 static ptrdiff_t layer_item_rows(ptrdiff_t cols)
@@ -48,11 +50,13 @@ static void layer_row(const layer_work *w, ptrdiff_t r)
     const vf inverse = set1(1) / sqrt_(set1(lanes_sum(squares) / (real)cols + w->eps));
     w->mean[r] = average;
     store_part(w->inverse + r, inverse, 1);
+    real *out = w->out + r * cols;
+    const int past = w->past && at_vector(out);
     FOR_VECTORS(i, m, cols) {
         vf v = (load_some(x + i, m) - mean) * inverse;
         if (w->weight) v *= load_some(w->weight + i, m);
         if (w->bias) v += load_some(w->bias + i, m);
-        store_some(w->out + r * cols + i, v, m);
+        put(out + i, v, m, past);
     }
 }
 
@@ -68,7 +72,8 @@ static void layer_norm_forward(real *y, real *mean, real *inverse, const real *x
                                const real *weight, const real *bias, ptrdiff_t rows,
                                ptrdiff_t cols, double eps)
 {
-    layer_work w = {y, mean, inverse, NULL, x, weight, bias, rows, cols, .eps = (real)eps};
+    layer_work w = {y, mean, inverse, NULL, x, weight, bias, rows, cols, .eps = (real)eps,
+                    .past = goes_past(y, rows * cols)};
     for_layer_rows(&w, layer_norm_item);
 }
 
@@ -89,10 +94,12 @@ static void layer_row_backward(const layer_work *w, ptrdiff_t r, real *dweight, 
         store_some(dweight + i, fma_(d, xn, load_some(dweight + i, m)), m);
     }
     const vf level = set1(lanes_sum(sum) / (real)cols), slope = set1(lanes_sum(along) / (real)cols);
+    real *out = w->out + r * cols;
+    const int past = w->past && at_vector(out);
     FOR_VECTORS(i, m, cols) {
         const vf d = load_some(dy + i, m), xn = (load_some(x + i, m) - mean) * inverse;
         const vf g = w->weight ? d * load_some(w->weight + i, m) : d;
-        store_some(w->out + r * cols + i, inverse * fma_(-xn, slope, g - level), m);
+        put(out + i, inverse * fma_(-xn, slope, g - level), m, past);
     }
 }
 
@@ -112,7 +119,7 @@ static void layer_norm_backward(real *dx, real *dweight, real *dbias, const real
                                 const real *weight, ptrdiff_t rows, ptrdiff_t cols, real *scratch)
 {
     layer_work w = {dx, (real *)mean, (real *)inverse, dy, x, weight, NULL, rows, cols,
-                    .slots = dweight ? scratch : NULL};
+                    .slots = dweight ? scratch : NULL, .past = goes_past(dx, rows * cols)};
     for_layer_rows(&w, layer_norm_backward_item);
     if (!dweight) return;
     memset(dweight, 0, (size_t)cols * sizeof(real));

@@ -4,10 +4,11 @@
 
 #include "../minidrop.h"
 #include "../vec.h"
+#include "nontemporal.h"
 
 enum { MAP_ITEM = 16384 };                  /* elements of an item: enough to repay a thread */
 
-typedef struct { real *y; const real *x, *z; ptrdiff_t n; real a, b; } map_work;
+typedef struct { real *y; const real *x, *z; ptrdiff_t n; real a, b; int past; } map_work;
 
 /* Define the item `name` of a parallel loop: y = expression, in which x and z are vectors of the
    two inputs, a and b the numbers of map() in every lane. A tail is a vector too, so that each
@@ -20,12 +21,13 @@ typedef struct { real *y; const real *x, *z; ptrdiff_t n; real a, b; } map_work;
         const real *from_x = w->x + start, *from_z = w->z + start;                            \
         real *to = w->y + start;                                                              \
         const vf a = set1(w->a), b = set1(w->b);                                              \
+        const int past = w->past;                                                             \
         ptrdiff_t i = 0;                                                                      \
         (void)worker, (void)a, (void)b;                                                       \
         for (; i + W <= n; i += W) {                                                          \
             const vf x = load(from_x + i), z = load(from_z + i);                              \
             (void)x, (void)z;                                                                 \
-            store(to + i, expression);                                                        \
+            put(to + i, expression, W, past);                                                 \
         }                                                                                     \
         if (i < n) {                                                                          \
             const vf x = load_part(from_x + i, n - i), z = load_part(from_z + i, n - i);      \
@@ -38,7 +40,7 @@ typedef struct { real *y; const real *x, *z; ptrdiff_t n; real a, b; } map_work;
 static void map(real *y, const real *x, const real *z, ptrdiff_t n, double a, double b,
                 md_item *item, double cost)
 {
-    map_work w = {y, x, z, n, (real)a, (real)b};
+    map_work w = {y, x, z, n, (real)a, (real)b, goes_past(y, n)};
     md_parallel_for(ceil_div(n, MAP_ITEM), cost * (double)n, item, &w);
 }
 

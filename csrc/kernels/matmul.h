@@ -33,7 +33,7 @@ typedef struct {
     masked b;
     ptrdiff_t m, n, k, mc, nc, blocks_down, blocks_across, slices;
     int form, relu;
-    int copies_a, copies_b, shares_b, slice_of_b;
+    int copies_a, copies_b, shares_b, slice_of_b, past;
     real *shared, *scratch;           /* b in panels: [slice][panel][kc][NR]; for each worker */
 } matmul_work;
 
@@ -137,6 +137,7 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
         t.k = k;
         t.resume = s > 0;
         t.relu = w->relu && last;
+        t.past = w->past && last;
         t.a = w->form == MD_TN ? w->a + k0 * w->m + i0 : w->a + i0 * w->k + k0;
         if (w->form == MD_TN) t.a_row = 1, t.a_step = w->m;
         if (w->copies_a) {
@@ -178,6 +179,7 @@ static ptrdiff_t matmul_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
 static void matmul_run(matmul_work *w)
 {
     w->shared = w->scratch + (ptrdiff_t)md_workers() * SCRATCH;
+    w->past = lines_go_past(w->c, w->m * w->n, w->n);
     const double cost = 2.0 * (double)w->m * (double)w->n * (double)w->k / 100;
     if (w->shares_b)
         md_parallel_for(w->slices * share_parts(w), (double)(w->k * w->n) / 2, share_item, w);

@@ -17,6 +17,7 @@
 #define MD_MICRO_H
 
 #include "../vec.h"
+#include "nontemporal.h"
 
 #define NV MD_TILE_VECTORS          /* vectors across a full tile */
 enum { MR = MD_TILE_ROWS, NR = NV * W, MOST_ROWS = 14, MOST_VECTORS = 8, AHEAD = 12 };
@@ -38,6 +39,7 @@ typedef struct {
     ptrdiff_t from_row;
     const real *bias;                 /* added at the end, or NULL; `cols` of it */
     int relu;                         /* then max(., 0), NaN kept */
+    int past;                         /* c goes past the caches: its rows are whole lines */
 } md_tile;
 
 INLINE vf load_column(const real *p, int j, int last, ptrdiff_t part)
@@ -72,7 +74,7 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
 
     for (ptrdiff_t tile = t->count; tile > 0; tile--) {
         /* the rows of C of the next tile can come while this one goes on */
-        EACH(i, rows) __builtin_prefetch(c + (rows + i) * c_row);
+        if (!t->past) EACH(i, rows) __builtin_prefetch(c + (rows + i) * c_row);
         if (t->resume)
             EACH(i, rows)
                 EACH(j, nv) acc[i][j] = load_column(from + i * from_row, j, last, part);
@@ -110,10 +112,14 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
             EACH(i, rows)
                 EACH(j, nv) acc[i][j] = max_(zero(), acc[i][j]);
 
-        EACH(i, rows)
-            EACH(j, nv)
-                if (j < last) store(c + i * c_row + j * W, acc[i][j]);
-                else store_part(c + i * c_row + j * W, acc[i][j], part);
+        if (whole && t->past)
+            EACH(i, rows)
+                EACH(j, nv) store_nontemporal(c + i * c_row + j * W, acc[i][j]);
+        else
+            EACH(i, rows)
+                EACH(j, nv)
+                    if (j < last) store(c + i * c_row + j * W, acc[i][j]);
+                    else store_part(c + i * c_row + j * W, acc[i][j], part);
         a_here += a_tile;
         from += rows * from_row;
         c += rows * c_row;

@@ -9,6 +9,7 @@
 
 #include "../minidrop.h"
 #include "../vec.h"
+#include "nontemporal.h"
 #include "places.h"
 #include "pool_axis.h"
 
@@ -29,6 +30,7 @@ typedef struct {
     const md_pool *g;
     pool_axis height, width;
     ptrdiff_t rows, rows_per_item;   /* of windows, or of pixels to gather for; over all images */
+    int past;                        /* every pixel that backward writes goes past the caches */
 } pool_work;
 
 /* The pixels that exist of a window, and elements: of its first pixel in x, of its place in y.
@@ -50,7 +52,9 @@ INLINE void pool_max(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_wi
                        ptrdiff_t rows, ptrdiff_t cols)
 {
     const md_pool *g = w->g;
-    const real *x = w->from + win->x + j;
+    const real *x = w->from + win->x + j, *next = x + g->stride_h * g->w * g->c;
+    for (ptrdiff_t r = 0; r < rows; r++)                 /* the window below: ask in time */
+        for (ptrdiff_t q = 0; q < cols; q++) __builtin_prefetch(next + (r * g->w + q) * g->c);
     vf best = load_some(x, m);
     vf place = as_real(set1_int(win->place));
     for (ptrdiff_t r = 0; r < rows; r++)
@@ -82,8 +86,8 @@ INLINE void spread_max(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_
     const vi place = load_places(w->arg, win->y + j, m, g->wide);
     for (ptrdiff_t r = 0; r < rows; r++)
         for (ptrdiff_t q = 0; q < cols; q++)
-            store_some(w->to + win->x + (r * g->w + q) * g->c + j,
-                        as_real(dy & (place == set1_int(win->place + r * g->kw + q))), m);
+            put(w->to + win->x + (r * g->w + q) * g->c + j,
+                as_real(dy & (place == set1_int(win->place + r * g->kw + q))), m, w->past);
 }
 
 INLINE void spread_mean(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_window *win,
@@ -92,7 +96,7 @@ INLINE void spread_mean(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool
     const vf share = load_some(w->from + win->y + j, m) / count;
     for (ptrdiff_t r = 0; r < rows; r++)
         for (ptrdiff_t q = 0; q < cols; q++)
-            store_some(w->to + win->x + (r * w->g->w + q) * w->g->c + j, share, m);
+            put(w->to + win->x + (r * w->g->w + q) * w->g->c + j, share, m, w->past);
 }
 
 /* ---- forward, and backward by windows ---- */
@@ -190,7 +194,7 @@ INLINE void gather(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_cove
             else sum += dy / set1((real)(window_size(&w->height, oy) * window_size(&w->width, ox)));
         }
     if (!w->arg && g->kh) sum /= set1((real)(g->kh * g->kw));
-    store_some(w->to + (row * g->w + px) * g->c + j, sum, m);
+    put(w->to + (row * g->w + px) * g->c + j, sum, m, w->past);
 }
 
 static void gather_item(void *context, ptrdiff_t item, int worker)
@@ -228,6 +232,7 @@ static void pool_run(pool_work w, md_item *item, ptrdiff_t rows)
 static void pool_backward(pool_work w)
 {
     const md_pool *g = w.g;
+    w.past = g->c % W == 0 && goes_past(w.to, g->n * g->h * g->w * g->c);
     if (windows_overlap(&(pool_axis){g->h, g->oh, g->kh, g->stride_h, g->pad_h}) ||
         windows_overlap(&(pool_axis){g->w, g->ow, g->kw, g->stride_w, g->pad_w}))
         pool_run(w, gather_item, g->n * g->h);

@@ -105,6 +105,7 @@ typedef struct {
     const md_broadcast *s;
     const md_drop_law *law;
     ptrdiff_t n;
+    int past;
 } shared_work;
 
 /* One bit for each of elements start .. start + n - 1. */
@@ -145,16 +146,16 @@ static void shared_item(void *context, ptrdiff_t item, int worker)
         const ptrdiff_t m = smaller(SHARED_STRIP, end - i);
         uint32_t words[SHARED_STRIP / 32];
         write_out(words, w, i, m);
-        select_by_law(w->y + i, w->x + i, words, m, w->law);
+        select_by_law(w->y + i, w->x + i, words, m, w->law, w->past);
     }
 }
 
 static void shared_mask(real *y, const real *x, const uint32_t *bits, const md_broadcast *s,
                         const md_drop_law *law)
 {
-    shared_work w = {y, x, bits, s, law, 1};
-    for (int d = 0; d < s->ndim; d++) w.n *= s->size[d];
-    md_parallel_for(ceil_div(w.n, MASK_ITEM), SELECT_NS * (double)w.n, shared_item, &w);
+    const ptrdiff_t n = elements_of(s);
+    shared_work w = {y, x, bits, s, law, n, goes_past(y, n)};
+    md_parallel_for(ceil_div(n, MASK_ITEM), SELECT_NS * (double)n, shared_item, &w);
 }
 
 #endif

@@ -39,6 +39,7 @@ typedef struct {
     ptrdiff_t nruns, k, depth;                /* k of one run; k of all weights of a panel */
     const real *panels, *bias;                /* [group][panel][depth][NR]; NULL or (cout) */
     int relu, depthwise;                      /* depthwise: panels are the weights as they are */
+    int past;                                 /* the target goes past the caches */
 } slide;
 
 static void depthwise_rows(const slide *s, real *target, const real *source, ptrdiff_t y0,
@@ -154,6 +155,7 @@ static void slide_band(const slide *s, real *target, const real *source, ptrdiff
             const ptrdiff_t end = smaller(first + slice, s->nruns);
             t.resume = first > 0;
             t.relu = s->relu && end == s->nruns;
+            t.past = s->past && end == s->nruns;
             t.bias = s->bias && end == s->nruns ? s->bias + out : NULL;
             panel_rows(s, &t, a, c, &b, first, end);
             if (has_sides) panel_sides(s, &t, a, c, &b, first, end);

@@ -48,6 +48,7 @@ typedef struct {
     uint8_t *where;
     const real *x, *bias, *u;
     real *workers;
+    int past;                    /* y goes past the caches */
 } winograd_forward_work;
 
 /* The rows of tiles of strip number `strip`: first, and how many. */
@@ -68,17 +69,18 @@ static void x_strip(real *v, const real *image, const winograd *s, ptrdiff_t str
     }
 }
 
-/* y of one strip, which begins at row 0 of `y` and has `height` rows. */
+/* y of one strip, which begins at row 0 of `y` and has `height` rows. past: past the caches. */
 static void y_strip(real *y, const real *m, const real *bias, const winograd *s, ptrdiff_t strip,
-                    ptrdiff_t height)
+                    ptrdiff_t height, int past)
 {
     const md_conv *g = s->g;
+    const int relu = g->relu != 0;
     for (ptrdiff_t i = 0; i < strip_rows(s, strip) * s->wide; i++) {
         const square q = square_at(i / s->wide * s->out, i % s->wide * s->out, height, g->ow,
                                    g->cout, s->out);
         const real *from = m + i * s->outs;
-        if (s->out == 4) y_tile(y, &q, from, s->m_point, bias, g->relu != 0, g->cout, 4);
-        else y_tile(y, &q, from, s->m_point, bias, g->relu != 0, g->cout, 2);
+        if (s->out == 4) y_tile(y, &q, from, s->m_point, bias, relu, past, g->cout, 4);
+        else y_tile(y, &q, from, s->m_point, bias, relu, past, g->cout, 2);
     }
 }
 
@@ -107,10 +109,10 @@ static void finish_strip(const winograd_forward_work *w, const real *m, ptrdiff_
     const ptrdiff_t height = smaller(strip_rows(s, strip) * s->out, g->oh - first);
     const ptrdiff_t at = image * y_reals(g) + first / p * (g->ow / p) * g->cout;
     uint8_t *where = w->where ? w->where + at : NULL;
-    if (p == 1) y_strip(w->y + at, m, w->bias, s, strip, height);
+    if (p == 1) y_strip(w->y + at, m, w->bias, s, strip, height, w->past);
     else if (p == 2) pooled_strip(w->y + at, where, m, w->bias, s, strip, height / 2);
     else {
-        y_strip(z, m, w->bias, s, strip, height);
+        y_strip(z, m, w->bias, s, strip, height, 0);
         window_max(w->y + at, where, z, height / p, g->ow / p, g->cout, g->ow, p);
     }
     if (g->drop) drop_tail(g->drop, w->y, at, height / p * (g->ow / p) * g->cout);
@@ -140,7 +142,9 @@ static void winograd_forward(real *y, uint8_t *where, const real *x, const real 
 {
     const winograd s = winograd_of(g, 0);
     winograd_forward_work work = {.s = s, .y = y, .where = where, .x = x, .bias = bias,
-                                  .u = scratch, .workers = scratch + POINTS2 * s.u_point};
+                                  .u = scratch, .workers = scratch + POINTS2 * s.u_point,
+                                  .past = g->pool == 1 && !g->drop &&
+                                          lines_go_past(y, g->n * y_reals(g), g->cout)};
     const ptrdiff_t tiles_in = g->n * s.high * s.wide;
     weights_to_panels((weights_work){scratch, masked_weights(g, w), s.u_point, g->cin, g->cout,
                                      s.taps});

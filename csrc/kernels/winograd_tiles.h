@@ -166,10 +166,30 @@ INLINE void z_tile(vf *pixels, const real *mm, ptrdiff_t point, const real *bias
         for (int i = 0; i < n * n; i++) pixels[i] = max_(zero(), pixels[i]);
 }
 
+/* The whole tile past the caches, a line of each pixel at a time. */
+INLINE void y_tile_past(real *y, const square *q, const real *mm, ptrdiff_t point, const real *bias,
+                        int relu, ptrdiff_t c, const int n)
+{
+    enum { LINE = LINE_REALS / W };
+    for (ptrdiff_t j = 0; j < c; j += LINE_REALS) {
+        vf pixels[LINE][16];
+        for (int v = 0; v < LINE; v++)
+            z_tile(pixels[v], mm + j + v * W, point, bias ? bias + j + v * W : NULL, relu, W, n);
+        for (int i = 0; i < n * n; i++)
+            for (int v = 0; v < LINE; v++)
+                store_nontemporal(y + q->at + i / n * q->row + i % n * q->col + j + v * W,
+                                  pixels[v][i]);
+    }
+}
+
 INLINE void y_tile(real *y, const square *q, const real *mm, ptrdiff_t point, const real *bias,
-                   int relu, ptrdiff_t c, const int n)
+                   int relu, int past, ptrdiff_t c, const int n)
 {
     const int whole = is_whole(q, n);
+    if (whole && past) {
+        y_tile_past(y, q, mm, point, bias, relu, c, n);
+        return;
+    }
     FOR_VECTORS(j, m, c) {
         vf pixels[16];
         z_tile(pixels, mm + j, point, bias ? bias + j : NULL, relu, m, n);

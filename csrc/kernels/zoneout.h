@@ -6,23 +6,24 @@
 
 /* By the bits of a word: n reals, at most 32. */
 INLINE void select_between_word(real *to, const real *kept, const real *dropped, uint32_t word,
-                                ptrdiff_t n)
+                                ptrdiff_t n, const int past)
 {
     FOR_VECTORS(j, m, n) {
         const vf yes = kept ? load_some(kept + j, m) : zero();
         const vf no = dropped ? load_some(dropped + j, m) : zero();
-        store_some(to + j, blend(mask_from_word(word, (int)j), yes, no), m);
+        put(to + j, blend(mask_from_word(word, (int)j), yes, no), m, past);
     }
 }
 
 /* to = kept where the bits are 1, else dropped; either may be NULL for zeros. */
 static void select_between(real *to, const real *kept, const real *dropped, const uint32_t *bits,
-                           ptrdiff_t n)
+                           ptrdiff_t n, int past)
 {
+    past = past && at_vector(to);
     for (ptrdiff_t i = 0; i < n; i += 32) {
         const real *yes = kept ? kept + i : NULL, *no = dropped ? dropped + i : NULL;
-        if (n - i >= 32) select_between_word(to + i, yes, no, bits[i / 32], 32);
-        else select_between_word(to + i, yes, no, bits[i / 32], n - i);
+        if (n - i >= 32) select_between_word(to + i, yes, no, bits[i / 32], 32, past);
+        else select_between_word(to + i, yes, no, bits[i / 32], n - i, past);
     }
 }
 
@@ -33,6 +34,7 @@ typedef struct {
     ptrdiff_t n;
     uint64_t first;
     mask_law law;
+    int past;
 } zoneout_work;
 
 static void zoneout_item(void *context, ptrdiff_t item, int worker)
@@ -43,7 +45,7 @@ static void zoneout_item(void *context, ptrdiff_t item, int worker)
     for (ptrdiff_t i = item * MASK_ITEM, m; i < end; i += m) {
         uint32_t strip[STRIP_WORDS + 1];
         m = draw_strip(strip, &w->law, w->first + (uint64_t)i, end - i);
-        select_between(w->y + i, w->new + i, w->old + i, strip, m);
+        select_between(w->y + i, w->new + i, w->old + i, strip, m, w->past);
         if (w->bits) append_bits(w->bits, i, strip, m);
     }
 }
@@ -51,7 +53,7 @@ static void zoneout_item(void *context, ptrdiff_t item, int worker)
 static void zoneout_forward(real *y, uint32_t *bits, const real *new, const real *old, ptrdiff_t n,
                             const md_stream *s, uint64_t first, uint64_t threshold)
 {
-    zoneout_work w = {y, bits, new, old, n, first, mask_law_of(s, threshold)};
+    zoneout_work w = {y, bits, new, old, n, first, mask_law_of(s, threshold), goes_past(y, n)};
     md_parallel_for(ceil_div(n, MASK_ITEM), SELECT_NS * (double)n + mask_cost(&w.law, n),
                     zoneout_item, &w);
 }
@@ -61,6 +63,7 @@ typedef struct {
     const real *dout;
     const uint32_t *bits;
     ptrdiff_t n;
+    int new_past, old_past;
 } zoneout_back;
 
 static void zoneout_back_item(void *context, ptrdiff_t item, int worker)
@@ -69,14 +72,14 @@ static void zoneout_back_item(void *context, ptrdiff_t item, int worker)
     const zoneout_back *w = context;
     const ptrdiff_t i = item * MASK_ITEM, n = smaller(MASK_ITEM, w->n - i);
     const uint32_t *bits = w->bits + i / 32;
-    if (w->dnew) select_between(w->dnew + i, w->dout + i, NULL, bits, n);
-    if (w->dold) select_between(w->dold + i, NULL, w->dout + i, bits, n);
+    if (w->dnew) select_between(w->dnew + i, w->dout + i, NULL, bits, n, w->new_past);
+    if (w->dold) select_between(w->dold + i, NULL, w->dout + i, bits, n, w->old_past);
 }
 
 static void zoneout_backward(real *dnew, real *dold, const real *dout, const uint32_t *bits,
                              ptrdiff_t n)
 {
-    zoneout_back w = {dnew, dold, dout, bits, n};
+    zoneout_back w = {dnew, dold, dout, bits, n, goes_past(dnew, n), goes_past(dold, n)};
     md_parallel_for(ceil_div(n, MASK_ITEM), SELECT_NS * (double)n, zoneout_back_item, &w);
 }
 
