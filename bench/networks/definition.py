@@ -27,9 +27,13 @@ DEEP = "deep-"  # and a number: so many linear layers, for the cost of depth
 WIDTH = 128
 
 
+def is_deep(network):
+    return network.startswith(DEEP)
+
+
 def layers_of(network):
     """The layers of one of NETWORKS, or of `deep-N`."""
-    if not network.startswith(DEEP):
+    if not is_deep(network):
         return NETWORKS[network]
     inner = int(network.removeprefix(DEEP)) - 2
     middle = (("linear", WIDTH, WIDTH), ("relu",)) * inner

@@ -54,14 +54,14 @@ def backward(network, saved, dx):
     return gradients[::-1]
 
 
-def losses(network, batches, optimizer, lr):
+def losses(network, batches, optimizer, lr, dtype=np.float32):
     """The loss of each batch (images, labels) before the optimizer's step on it."""
-    parameters = weights(network)
+    parameters = [(w.astype(dtype), b.astype(dtype)) for w, b in weights(network)]
     flat = [array for pair in parameters for array in pair]
     rule = reference.Optimizer(optimizer, flat, lr)
     found = []
     for x, labels in batches:
-        logits, saved = forward(network, parameters, x)
+        logits, saved = forward(network, parameters, x.astype(dtype))
         loss, dlogits = reference.cross_entropy(logits, labels)
         found.append(loss)
         gradients = backward(network, saved, dlogits)

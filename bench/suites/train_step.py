@@ -34,16 +34,19 @@ def cases():
 
 
 def plain(case):
-    """The losses in plain NumPy."""
+    """The losses in plain NumPy; of a deep network in float64, since what float32 rounds off grows
+    from layer to layer, and is 0.1 % of the loss behind 200 of them."""
     network, batch, optimizer = case.spec
     batches = [definition.data(batch)] * VERIFIED_STEPS
-    return in_numpy.losses(network, batches, optimizer, VERIFIED_LR[optimizer])
+    dtype = np.float64 if definition.is_deep(network) else np.float32
+    return in_numpy.losses(network, batches, optimizer, VERIFIED_LR[optimizer], dtype)
 
 
 def verify(case, outputs):
     (losses,) = expected(f"train_step {case.name}", lambda: [plain(case)])
     assert np.ptp(losses) > 0.01, f"the losses hardly change: {losses}"
-    assert_close(outputs[0], losses, rtol=1e-4, what=f"{case.name}: losses")
+    rtol = 1e-3 if definition.is_deep(case.spec[0]) else 1e-4
+    assert_close(outputs[0], losses, rtol=rtol, what=f"{case.name}: losses")
 
 
 def make(contestant, case):
