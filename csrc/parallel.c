@@ -13,7 +13,7 @@
 #include <xmmintrin.h>
 #endif
 
-enum { WORTH_WAKING_NS = 20000 };
+enum { WORTH_WAKING_NS = 6000 };
 
 static int chosen_threads; /* 0: none chosen */
 static int in_forked_child;

@@ -68,41 +68,46 @@ static band band_in(real *room, const md_conv *g, ptrdiff_t step_co)
 /* Which of 64 channels, from j0 on, have an entry at each place of the window at `at`: those that
    won there, were let through by relu, and have a gradient. */
 INLINE void live_channels(uint64_t *live, const image_gradients *image, const md_conv *g,
-                          real scale, ptrdiff_t at, ptrdiff_t j0)
+                          real scale, ptrdiff_t at, ptrdiff_t j0, const ptrdiff_t places)
 {
-    const ptrdiff_t places = g->pool * g->pool;
-    for (ptrdiff_t q = 0; q < places; q++) live[q] = 0;
-    FOR_VECTORS(j, m, smaller(64, g->cout - j0)) {
+    const ptrdiff_t channels = smaller(64, g->cout - j0);
+    uint64_t found[4] = {0};
+    for (ptrdiff_t q = 0; places != 4 && q < places; q++) live[q] = 0;
+    FOR_VECTORS(j, m, channels) {
         const ptrdiff_t i = at + j0 + j;
         const vi place = load_places(image->where, i, m, 0);
         vm on = not_(eq(load_some(image->dy + i, m) * set1(scale), zero()));
         if (image->y) on = and_(on, lt(zero(), load_some(image->y + i, m)));
         if (m < W) on = and_(on, first_lanes(m));
         for (ptrdiff_t q = 0; q < places; q++)
-            live[q] |= (uint64_t)bits_from_mask(and_(on, same(place, set1_int(q)))) << j;
+            (places == 4 ? found : live)[q] |= (uint64_t)bits_from_mask(and_(on, same(place, set1_int(q)))) << j;
     }
+    for (ptrdiff_t q = 0; places == 4 && q < places; q++) live[q] = found[q];
 }
 
 /* The entries of one pixel's channels, `live` of those from j0 on, in both lists, after the n by
    pixel that stand there. db, unless NULL, takes them in passing. dy: of channel 0. in_x: where the
    pixel's patch begins. Returns the new n. */
-INLINE ptrdiff_t list_pixel(band *b, real *db, const real *dy, real scale, uint64_t live,
+static __attribute__((noinline)) ptrdiff_t list_pixel(band *b, real *db, const real *dy, real scale, uint64_t live,
                             ptrdiff_t j0, ptrdiff_t in_x, ptrdiff_t n)
 {
+    ireal *const last = b->last, *const pixel = b->pixel, *channel = b->channel + n;
+    real *const pixel_value = b->pixel_value, *value = b->value + n;
+    const ireal step = (ireal)b->step_co;
     for (; live; live &= live - 1) {
-        const ptrdiff_t co = j0 + __builtin_ctzll(live), to = b->last[co]++;
+        const ireal co = (ireal)j0 + __builtin_ctzll(live), to = last[co]++;
         const real d = dy[co] * scale;
-        b->channel[n] = (ireal)(co * b->step_co);
-        b->value[n++] = d;
-        b->pixel[to] = (ireal)in_x;
-        b->pixel_value[to] = d;
+        *channel++ = co * step;
+        *value++ = d;
+        pixel[to] = (ireal)in_x;
+        pixel_value[to] = d;
         if (db) db[co] += d;
     }
-    return n;
+    return value - b->value;
 }
 
 /* Window rows r0 .. r1, pixel by pixel in reading order. */
-static void list_band(band *b, real *db, const image_gradients *image, const md_conv *g,
+static __attribute__((noinline)) void list_band(band *b, real *db, const image_gradients *image, const md_conv *g,
                       ptrdiff_t r0, ptrdiff_t r1)
 {
     const ptrdiff_t p = g->pool, places = p * p, across = g->ow / p, groups = ceil_div(g->cout, 64);
@@ -117,7 +122,8 @@ static void list_band(band *b, real *db, const image_gradients *image, const md_
         uint64_t *live = b->live;
         for (ptrdiff_t at = first; at < end; at += g->cout)
             for (ptrdiff_t j = 0; j < groups; j++, live += places)
-                live_channels(live, image, g, scale, at, 64 * j);
+                if (places == 4) live_channels(live, image, g, scale, at, 64 * j, 4);
+                else live_channels(live, image, g, scale, at, 64 * j, places);
         for (ptrdiff_t qy = 0; qy < p; qy++) {
             ptrdiff_t in_x = ((r - r0) * p + qy) * b->step_y;
             live = b->live + qy * p;
