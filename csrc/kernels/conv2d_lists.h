@@ -8,6 +8,7 @@
 #define MD_CONV2D_LISTS_H
 
 #include "conv_geometry.h"
+#include "gather.h"
 #include "places.h"
 #include "planes.h"
 
@@ -20,11 +21,9 @@ typedef struct {
     ptrdiff_t windows;         /* room for so many in the list of a channel */
     uint64_t *live;            /* of a row of windows: [window][64 channels][place], bits */
     ireal *start;              /* by pixel, in reading order: where its entries begin */
-    ireal *channel;            /* its place in turned weights */
-    real *value;
+    md_entry *by_pixel;        /* at: the channel's place in turned weights */
     ireal *first, *last;       /* by channel: its first entry, and one behind its last */
-    ireal *pixel;              /* [channel][windows]: where in a plane, from the band's row 0 on */
-    real *pixel_value;
+    md_entry *by_channel;      /* [channel][windows], at: in a plane, from the band's row 0 on */
 } band;
 
 /* Rows of windows in a band. */
@@ -54,10 +53,8 @@ static band band_in(real *room, const md_conv *g, ptrdiff_t step_co)
     band b = {.cols = g->ow / g->pool * g->pool, .step_y = g->stride_h * plane_row(&f),
               .step_x = g->stride_w * W, .step_co = step_co,
               .windows = band_height(g) * (g->ow / g->pool)};
-    b.value = room, room += entries;
-    b.pixel_value = room, room += entries;
-    b.channel = (ireal *)room, room += entries;
-    b.pixel = (ireal *)room, room += entries;
+    b.by_pixel = (md_entry *)room, room += 2 * entries;
+    b.by_channel = (md_entry *)room, room += 2 * entries;
     b.first = (ireal *)room, room += round_up(g->cout, 16);
     b.last = (ireal *)room, room += round_up(g->cout, 16);
     b.start = (ireal *)room, room += round_up(band_height(g) * g->pool * g->ow + 1, 16);
@@ -71,8 +68,7 @@ INLINE void live_channels(uint64_t *live, const image_gradients *image, const md
                           real scale, ptrdiff_t at, ptrdiff_t j0, const ptrdiff_t places)
 {
     const ptrdiff_t channels = smaller(64, g->cout - j0);
-    uint64_t found[4] = {0};
-    for (ptrdiff_t q = 0; places != 4 && q < places; q++) live[q] = 0;
+    for (ptrdiff_t q = 0; q < places; q++) live[q] = 0;
     FOR_VECTORS(j, m, channels) {
         const ptrdiff_t i = at + j0 + j;
         const vi place = load_places(image->where, i, m, 0);
@@ -80,34 +76,43 @@ INLINE void live_channels(uint64_t *live, const image_gradients *image, const md
         if (image->y) on = and_(on, lt(zero(), load_some(image->y + i, m)));
         if (m < W) on = and_(on, first_lanes(m));
         for (ptrdiff_t q = 0; q < places; q++)
-            (places == 4 ? found : live)[q] |= (uint64_t)bits_from_mask(and_(on, same(place, set1_int(q)))) << j;
+            live[q] |= (uint64_t)bits_from_mask(and_(on, same(place, set1_int(q)))) << j;
     }
-    for (ptrdiff_t q = 0; places == 4 && q < places; q++) live[q] = found[q];
+}
+
+/* A row of windows from `at` on: live [window][64 channels][place]. */
+static __attribute__((noinline)) void live_windows(uint64_t *live, const image_gradients *image,
+                                                   const md_conv *g, real scale, ptrdiff_t at)
+{
+    const ptrdiff_t places = g->pool * g->pool, end = at + g->ow / g->pool * g->cout;
+    for (; at < end; at += g->cout)
+        for (ptrdiff_t j0 = 0; j0 < g->cout; j0 += 64, live += places)
+            if (places == 4) live_channels(live, image, g, scale, at, j0, 4);
+            else live_channels(live, image, g, scale, at, j0, places);
 }
 
 /* The entries of one pixel's channels, `live` of those from j0 on, in both lists, after the n by
    pixel that stand there. db, unless NULL, takes them in passing. dy: of channel 0. in_x: where the
    pixel's patch begins. Returns the new n. */
-static __attribute__((noinline)) ptrdiff_t list_pixel(band *b, real *db, const real *dy, real scale, uint64_t live,
-                            ptrdiff_t j0, ptrdiff_t in_x, ptrdiff_t n)
+static __attribute__((noinline)) ptrdiff_t list_pixel(const band *b, real *db, const real *dy,
+                                                      real scale, uint64_t live, ptrdiff_t j0,
+                                                      ptrdiff_t in_x, ptrdiff_t n)
 {
-    ireal *const last = b->last, *const pixel = b->pixel, *channel = b->channel + n;
-    real *const pixel_value = b->pixel_value, *value = b->value + n;
+    md_entry *by_pixel = b->by_pixel + n, *const by_channel = b->by_channel;
+    ireal *const last = b->last;
     const ireal step = (ireal)b->step_co;
     for (; live; live &= live - 1) {
-        const ireal co = (ireal)j0 + __builtin_ctzll(live), to = last[co]++;
+        const ireal co = (ireal)(j0 + __builtin_ctzll(live));
         const real d = dy[co] * scale;
-        *channel++ = co * step;
-        *value++ = d;
-        pixel[to] = (ireal)in_x;
-        pixel_value[to] = d;
+        put_entry(by_pixel++, co * step, d);
+        put_entry(by_channel + last[co]++, (ireal)in_x, d);
         if (db) db[co] += d;
     }
-    return value - b->value;
+    return by_pixel - b->by_pixel;
 }
 
 /* Window rows r0 .. r1, pixel by pixel in reading order. */
-static __attribute__((noinline)) void list_band(band *b, real *db, const image_gradients *image, const md_conv *g,
+static void list_band(band *b, real *db, const image_gradients *image, const md_conv *g,
                       ptrdiff_t r0, ptrdiff_t r1)
 {
     const ptrdiff_t p = g->pool, places = p * p, across = g->ow / p, groups = ceil_div(g->cout, 64);
@@ -119,14 +124,10 @@ static __attribute__((noinline)) void list_band(band *b, real *db, const image_g
         b->first[co] = b->last[co] = (ireal)(co * b->windows);
     for (ptrdiff_t r = r0; r < r1; r++) {
         const ptrdiff_t first = r * across * g->cout, end = first + across * g->cout;
-        uint64_t *live = b->live;
-        for (ptrdiff_t at = first; at < end; at += g->cout)
-            for (ptrdiff_t j = 0; j < groups; j++, live += places)
-                if (places == 4) live_channels(live, image, g, scale, at, 64 * j, 4);
-                else live_channels(live, image, g, scale, at, 64 * j, places);
+        live_windows(b->live, image, g, scale, first);
         for (ptrdiff_t qy = 0; qy < p; qy++) {
             ptrdiff_t in_x = ((r - r0) * p + qy) * b->step_y;
-            live = b->live + qy * p;
+            const uint64_t *live = b->live + qy * p;
             for (ptrdiff_t at = first; at < end; at += g->cout, live += groups * places)
                 for (ptrdiff_t qx = 0; qx < p; qx++, in_x += b->step_x) {
                     *start++ = (ireal)n;

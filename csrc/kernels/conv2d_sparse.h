@@ -87,7 +87,7 @@ static void sparse_dx(real *planes, const real *turned, const band *b, const md_
     const frame f = x_frame(g);
     const ptrdiff_t row = g->dil_h * plane_row(&f);
     const chunking s = chunks_of(g);
-    md_gather t = {.c_row = row, .c_next = b->step_x, .index = b->channel, .value = b->value,
+    md_gather t = {.c_row = row, .c_next = b->step_x, .list = b->by_pixel,
                    .tiles = b->cols};
     for (ptrdiff_t ci = 0; ci < g->cin; ci += W, planes += plane_reals(&f), turned += s.down * s.at)
         for (ptrdiff_t y = 0; y < b->rows; y++) {
@@ -110,8 +110,7 @@ static void sparse_dw(real *dw, const real *planes, const band *b, const md_conv
     const ptrdiff_t row = g->dil_h * plane_row(&f);
     const chunking s = chunks_of(g);
     md_gather t = {.c_row = g->kw * W, .c_next = s.step, .source_row = row,
-                   .index = b->pixel, .value = b->pixel_value, .first = b->first, .last = b->last,
-                   .tiles = g->cout};
+                   .list = b->by_channel, .first = b->first, .last = b->last, .tiles = g->cout};
     for (ptrdiff_t ci = 0; ci < g->cin; ci += W, planes += plane_reals(&f))
         for (ptrdiff_t ky = 0; ky < g->kh; ky += s.rows, dw += s.at) {
             t.c = dw;

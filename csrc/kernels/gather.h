@@ -2,9 +2,9 @@
 
                       taps, a vector each
                    +------------+
-     C (rows, taps)|    acc     |  +=  value[i] * the tile at source + index[i]
+     C (rows, taps)|    acc     |  +=  value * the tile at source + at
                    +------------+
-                                       for each i of the list; C and the source have strides
+                                       for each entry of the list; C and the source have strides
                                        of their own between rows, their taps follow each other
 
    A value is broadcast and meets a whole tile of the source, wherever its index says. The gradient
@@ -18,13 +18,25 @@
 
 enum { GATHER_ROWS = 5, GATHER_TAPS = 8 };  /* at most */
 
+/* A non-zero: its value, and where what it meets begins, in reals of the source. */
+typedef struct { ireal at; real value; } md_entry;
+
+typedef ireal md_entry_bits __attribute__((vector_size(sizeof(md_entry)), may_alias));
+
+/* One store for both. */
+INLINE void put_entry(md_entry *to, ireal at, real value)
+{
+    ireal bits;
+    memcpy(&bits, &value, sizeof bits);
+    *(md_entry_bits *)to = (md_entry_bits){at, bits};
+}
+
 typedef struct {
     real *c;
     ptrdiff_t c_row, c_next;          /* between rows of a tile; between tiles */
     const real *source;
     ptrdiff_t source_row;
-    const ireal *index;               /* in reals of the source */
-    const real *value;
+    const md_entry *list;
     const ireal *first, *last;        /* of each tile's entries in the list; one behind the last */
     ptrdiff_t tiles;                  /* how many */
 } md_gather;
@@ -37,19 +49,18 @@ INLINE void gather_body(const md_gather *g, const int rows, const int taps, cons
     const ptrdiff_t source_row = packed ? taps * W : g->source_row;
     real *to = g->c;
     for (ptrdiff_t tile = 0; tile < g->tiles; tile++, to += g->c_next) {
-        const ireal *index = g->index + g->first[tile];
-        const real *value = g->value + g->first[tile], *const end = g->value + g->last[tile];
+        const md_entry *entry = g->list + g->first[tile], *const end = g->list + g->last[tile];
         vf acc[GATHER_ROWS][GATHER_TAPS];
-        if (value == end) continue;
+        if (entry == end) continue;
         for (int r = 0; r < rows; r++)
             for (int t = 0; t < taps; t++) acc[r][t] = load(to + r * c_row + t * W);
         do {
-            const vf v = set1(*value++);
-            const real *source = g->source + *index++;
+            const vf v = set1(entry->value);
+            const real *source = g->source + entry->at;
             for (int r = 0; r < rows; r++)
                 for (int t = 0; t < taps; t++)
                     acc[r][t] = fma_(v, load(source + r * source_row + t * W), acc[r][t]);
-        } while (value < end);
+        } while (++entry < end);
         for (int r = 0; r < rows; r++)
             for (int t = 0; t < taps; t++) store(to + r * c_row + t * W, acc[r][t]);
     }
