@@ -6,6 +6,7 @@
 
 #include "conv_scratch.h"
 #include "depthwise.h"
+#include "patches.h"
 #include "window.h"
 
 typedef struct {
@@ -75,6 +76,7 @@ static slide forward_slide(const md_conv *g, md_run *runs, const real *panels)
             s.nruns = add_runs(runs, s.nruns,
                                ky * g->dil_h * s.frame.row + kx * g->dil_w * g->cin,
                                (ky * g->kw + kx) * tap, joined * in, s.k);
+    s.patches = has_patches(&s);
     return s;
 }
 

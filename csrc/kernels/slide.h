@@ -39,11 +39,13 @@ typedef struct {
     ptrdiff_t nruns, k, depth;                /* k of one run; k of all weights of a panel */
     const real *panels, *bias;                /* [group][panel][depth][NR]; NULL or (cout) */
     int relu, depthwise;                      /* depthwise: panels are the weights as they are */
+    int patches;                              /* its patches are written out: patches.h */
     int past;                                 /* the target goes past the caches */
 } slide;
 
-static void depthwise_rows(const slide *s, real *target, const real *source, ptrdiff_t y0,
-                           ptrdiff_t y1);
+typedef void slide_do(const slide *s, real *target, const real *source, ptrdiff_t y0,
+                      ptrdiff_t y1);
+static slide_do depthwise_rows, patch_rows;
 
 /* ---- padding that is left out ---- */
 
@@ -175,6 +177,10 @@ static void slide_rows(const slide *s, real *target, const real *source, ptrdiff
 
     if (s->depthwise) {
         depthwise_rows(s, target, source, y0, y1);
+        return;
+    }
+    if (s->patches) {
+        patch_rows(s, target, source, y0, y1);
         return;
     }
     const ptrdiff_t row = larger(1, s->step_y * s->frame.row);
