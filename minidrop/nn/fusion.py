@@ -33,17 +33,14 @@ def conv_relu_pool(x, conv, relu, pool):
 
 
 def conv_relu_dropout(x, conv, relu, drop):
-    mask = next_mask(drop)
-    if mask is None:
-        return drop(conv_relu(x, conv, relu))
-    return counted(drop, conv_relu(x, conv, relu, dropout=mask))
+    return dropped(drop, lambda mask: conv_relu(x, conv, relu, dropout=mask))
 
 
 def conv_relu_pool_dropout(x, conv, relu, pool, drop):
-    mask, size = next_mask(drop), tiling(pool)
-    if mask is None or size is None:
+    size = tiling(pool)
+    if size is None:
         return drop(conv_relu_pool(x, conv, relu, pool))
-    return counted(drop, conv_relu(x, conv, relu, size, mask))
+    return dropped(drop, lambda mask: conv_relu(x, conv, relu, size, mask))
 
 
 def linear_relu(x, linear, relu, dropout=None):
@@ -51,10 +48,18 @@ def linear_relu(x, linear, relu, dropout=None):
 
 
 def linear_relu_dropout(x, linear, relu, drop):
+    return dropped(drop, lambda mask: linear_relu(x, linear, relu, mask))
+
+
+def dropped(drop, compute):
+    """compute(mask) with the next mask of a layer, counted; where that is no plain one, what the
+    layer makes of compute(None)."""
     mask = next_mask(drop)
-    if mask is None:
-        return drop(linear_relu(x, linear, relu))
-    return counted(drop, linear_relu(x, linear, relu, mask))
+    if mask is not None:
+        out = compute(mask)
+        drop.call += 1
+        return out
+    return drop(compute(None))
 
 
 def next_mask(drop):
@@ -65,12 +70,6 @@ def next_mask(drop):
     if not plain or director() is not None or random.first_sample():
         return None
     return drop.p, drop.seed, drop.stream, drop.call, 0
-
-
-def counted(drop, out):
-    """out, after a forward that drew the next mask of a layer."""
-    drop.call += 1
-    return out
 
 
 PATTERNS = {

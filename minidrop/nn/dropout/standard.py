@@ -39,6 +39,8 @@ class Dropout(DropoutLayer):
         return super().offset(x)
 
     def drop(self, x):
+        if not self.training and self.mode == "inverted":
+            return x
         return F.dropout(x, self.p, training=self.training, mode=self.mode, mask=self.mask,
                          shared_axes=self.shared_axes, offset=self.offset(x), **self.address())
 
