@@ -11,8 +11,9 @@ def batch_of(batch):
     return md.Tensor(x), labels
 
 
-def build(network, dropout=True):
-    """The model with the common weights; `dropout=False` sets every rate to 0."""
+def build(network, dropout=True, common=True):
+    """The model with the common weights, or with those that its layers begin with; `dropout=False`
+    sets every rate to 0."""
     parameters, layers = iter(weights(network)), []
     for kind, *numbers in layers_of(network):
         if kind == "conv":
@@ -25,7 +26,7 @@ def build(network, dropout=True):
             layer = nn.MaxPool2d(2)
         else:
             layer = {"relu": nn.ReLU, "flatten": nn.Flatten}[kind]()
-        if kind in ("conv", "linear"):
+        if common and kind in ("conv", "linear"):
             layer.weight.data[...], layer.bias.data[...] = next(parameters)
         layers.append(layer)
     return nn.Sequential(*layers)

@@ -13,21 +13,24 @@
 /* Pixels of an image's dz that follow each other: rows of it, or of one row at most SWEEP. */
 typedef struct { ptrdiff_t y0, rows, x0, cols; } sweep;
 
-/* dw (+)= the outer products of a sweep's pixels: tiles of (kx, ci) x co for each ky. Of `cols`
-   columns of dw; those of dz, `step` reals from a pixel to the next, in panels `panel` apart. */
-static void dw_columns(real *dw, ptrdiff_t cols, const real *x, const real *dz, ptrdiff_t step,
-                       ptrdiff_t panel, const sweep *s, const md_conv *g, int resume)
+/* `cols` columns of a sweep's dz, in panels; reals from a pixel to the next, from a panel to the
+   next. */
+typedef struct { const real *data; ptrdiff_t cols, step, panel; } dz_columns;
+
+/* dw (+)= the outer products of a sweep's pixels: tiles of (kx, ci) x co for each ky. */
+static void dw_columns(real *dw, const real *x, const dz_columns *dz, const sweep *s,
+                       const md_conv *g, int resume)
 {
     const ptrdiff_t in = group_in(g), joined = joined_taps(g), x_row = x_frame(g).row;
     const ptrdiff_t width = tile_vectors(joined * in) * W;
     md_run runs[SWEEP];
-    md_tile t = {.k = s->cols, .a_row = 1, .a_step = g->stride_w * g->cin, .b = dz,
-                 .b_step = step, .c_row = g->cout, .resume = resume};
+    md_tile t = {.k = s->cols, .a_row = 1, .a_step = g->stride_w * g->cin, .b = dz->data,
+                 .b_step = dz->step, .c_row = g->cout, .resume = resume};
     for (ptrdiff_t r = 0; r < s->rows; r++)
         runs[r] = (md_run){(s->y0 + r) * g->stride_h * x_row + s->x0 * g->stride_w * g->cin,
-                           r * s->cols * step};
-    for (ptrdiff_t j = 0; j < cols; j += width, t.b += panel) {
-        t.cols = smaller(width, cols - j);
+                           r * s->cols * dz->step};
+    for (ptrdiff_t j = 0; j < dz->cols; j += width, t.b += dz->panel) {
+        t.cols = smaller(width, dz->cols - j);
         for (ptrdiff_t ky = 0; ky < g->kh; ky++) {
             const ptrdiff_t y = s->y0 * g->stride_h + ky * g->dil_h - g->pad_h;
             ptrdiff_t first = 0, last = s->rows;
@@ -56,10 +59,12 @@ static void dw_sweep(real *dw, const real *x, const real *dz, const sweep *s, co
     for (ptrdiff_t group = 0; group < g->groups; group++)
         for (ptrdiff_t j = 0; j < out; j += SWEEP_COLUMNS) {
             const ptrdiff_t cols = smaller(SWEEP_COLUMNS, out - j), at = group * out + j;
-            if (copies) copy_panels(room, pixels, &from, at, g->cout, pixels, cols);
-            dw_columns(dw + at, cols, x + group * in, copies ? room : from.data + at,
-                       copies ? NR : g->cout, copies ? NR * pixels : tile_vectors(rows) * W, s, g,
-                       resume);
+            dz_columns columns = {from.data + at, cols, g->cout, tile_vectors(rows) * W};
+            if (copies) {
+                copy_panels(room, pixels, &from, at, g->cout, pixels, cols);
+                columns = (dz_columns){room, cols, NR, NR * pixels};
+            }
+            dw_columns(dw + at, x + group * in, &columns, s, g, resume);
         }
 }
 

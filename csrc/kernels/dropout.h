@@ -90,7 +90,7 @@ static void dropout_item(void *context, ptrdiff_t item, int worker)
 static void drop_tail(const md_drop *drop, real *y, ptrdiff_t i, ptrdiff_t n)
 {
     const dropout_work w = {y, NULL, y, n, drop->first, &drop->law,
-                            mask_law_of(&drop->stream, drop->threshold)};
+                            mask_law_of(&drop->stream, drop->threshold), .past = 0};
     drop_range(&w, i, i + n);
 }
 
