@@ -77,6 +77,7 @@ static slide forward_slide(const md_conv *g, md_run *runs, const real *panels)
                                ky * g->dil_h * s.frame.row + kx * g->dil_w * g->cin,
                                (ky * g->kw + kx) * tap, joined * in, s.k);
     s.patches = has_patches(&s);
+    s.inner = inner_columns(&s);
     return s;
 }
 

@@ -64,6 +64,7 @@ static void dx_phases(const md_conv *g, const real *w, const real *dx, const con
                                     joined * out, s->k);
             }
         }
+        s->inner = inner_columns(s);
         runs += s->nruns;
     }
 }

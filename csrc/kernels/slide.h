@@ -28,6 +28,8 @@ enum {
     LEAST_ROWS = 4 /* that make a column at the side a tile */
 };
 
+typedef struct { ptrdiff_t first, end; } span;
+
 /* target[y][x] = sum over runs of source[y step_y ..][x step_x ..] . weights, for each group. */
 typedef struct {
     ptrdiff_t groups, rows, cols, channels;   /* of the target; channels of one group */
@@ -37,6 +39,7 @@ typedef struct {
     ptrdiff_t reach;                          /* source rows that one target row needs */
     const md_run *runs;
     ptrdiff_t nruns, k, depth;                /* k of one run; k of all weights of a panel */
+    span inner;                               /* columns whose taps all meet columns of the image */
     const real *panels, *bias;                /* [group][panel][depth][NR]; NULL or (cout) */
     int relu, depthwise;                      /* depthwise: panels are the weights as they are */
     int patches;                              /* its patches are written out: patches.h */
@@ -49,10 +52,7 @@ static slide_do depthwise_rows, patch_rows;
 
 /* ---- padding that is left out ---- */
 
-typedef struct { ptrdiff_t first, end; } span;
-
-/* Rows y0 .. y1 of the target: those whose taps all meet rows of the image, and the columns whose
-   taps all meet columns of it. */
+/* Rows y0 .. y1 of the target, those whose taps all meet rows of the image, and inner columns. */
 typedef struct { ptrdiff_t y0, y1; span whole, inner; } swath;
 
 /* Leave out those of runs *first .. *last that read rows of zeros, above or below the image, for
@@ -74,22 +74,29 @@ INLINE span met_taps(const slide *s, const md_run *run, ptrdiff_t x)
     return (span){larger(0, f->left - at), smaller(larger(1, s->k / f->c), f->left + f->w - at)};
 }
 
-/* `inner` is all columns where the others, at the sides, are not worth being treated apart. */
+/* For slides with all their runs; all columns where few channels are not worth a difference. */
+static span inner_columns(const slide *s)
+{
+    span cols = {0, s->cols};
+    if (s->groups > 1 || s->frame.c < W) return cols;
+    const ptrdiff_t taps = larger(1, s->k / s->frame.c);
+    for (const md_run *run = s->runs; run < s->runs + s->nruns; run++) {
+        while (cols.first < cols.end && met_taps(s, run, cols.first).first > 0) ++cols.first;
+        while (cols.first < cols.end && met_taps(s, run, cols.end - 1).end < taps) --cols.end;
+    }
+    return cols;
+}
+
+/* `inner` is all columns where too few rows are left to treat those at the sides apart. */
 static swath swath_of(const slide *s, ptrdiff_t y0, ptrdiff_t y1)
 {
     const frame *f = &s->frame;
-    swath b = {y0, y1, .whole = {y0, y1}, .inner = {0, s->cols}};
-    span *rows = &b.whole, *cols = &b.inner;
+    swath b = {y0, y1, .whole = {y0, y1}, .inner = s->inner};
+    span *rows = &b.whole;
     while (rows->first < y1 && rows->first * s->step_y < f->top) ++rows->first;
     while (rows->first < rows->end && (rows->end - 1) * s->step_y + s->reach > f->top + f->h)
         --rows->end;
-    if (s->groups > 1 || f->c < W || rows->end - rows->first < LEAST_ROWS) return b;
-    const ptrdiff_t taps = larger(1, s->k / f->c);
-    for (ptrdiff_t r = 0; r < s->nruns; r++) {
-        const md_run *run = s->runs + r;
-        while (cols->first < cols->end && met_taps(s, run, cols->first).first > 0) ++cols->first;
-        while (cols->first < cols->end && met_taps(s, run, cols->end - 1).end < taps) --cols->end;
-    }
+    if (rows->end - rows->first < LEAST_ROWS) b.inner = (span){0, s->cols};
     return b;
 }
 
