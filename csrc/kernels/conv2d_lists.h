@@ -80,7 +80,8 @@ INLINE void live_channels(uint64_t *live, const image_gradients *image, const md
     }
 }
 
-/* A row of windows from `at` on: live [window][64 channels][place]. */
+/* A row of windows from `at` on: live [window][64 channels][place]. This and list_pixel are not
+   inlined: among all that a backward holds, their loops would run on spilled registers. */
 static __attribute__((noinline)) void live_windows(uint64_t *live, const image_gradients *image,
                                                    const md_conv *g, real scale, ptrdiff_t at)
 {

@@ -13,8 +13,8 @@ EVERYTHING = 1 << 60
 
 
 def check_past(isa, call):
-    """The same bits past the caches, whatever of the output can go there, as into them; again by
-    what other stores are still on their way when the call returns."""
+    """The same bits past the caches, whatever of the output can go there, as into them; on two
+    threads too, where one reads what the other has stored."""
     for threads in (1, 2):
         _kernels.set_num_threads(threads)
         _kernels.set_cache_bytes(EVERYTHING)
