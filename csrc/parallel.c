@@ -1,4 +1,8 @@
 /* parallel_for over OpenMP, or serial where the build has none. Only this unit knows threads. */
+#if defined(__linux__)
+#define _GNU_SOURCE /* sched_getcpu and the sets of processors */
+#include <sched.h>
+#endif
 #include "parallel.h"
 
 #ifdef _OPENMP
@@ -58,10 +62,10 @@ static void settle(void)
 }
 
 #ifdef _OPENMP
-enum { LINE = 64 };
+enum { LINE = 64, NOWHERE = -1, SPINS = 2000, YIELDS = 64 };
 
-/* A worker's own items, next .. end - 1, alone on its cache line. */
-typedef struct { _Alignas(LINE) ptrdiff_t next; ptrdiff_t end; } md_part;
+/* A worker's own items, next .. end - 1, and the processor that it runs on, alone on their line. */
+typedef struct { _Alignas(LINE) ptrdiff_t next; ptrdiff_t end; int processor; } md_part;
 
 static void work_off(md_part *part, md_item *item, void *context, int worker)
 {
@@ -74,6 +78,50 @@ static void work_off(md_part *part, md_item *item, void *context, int worker)
     }
 }
 
+#if defined(__linux__)
+static int load(const int *shared)
+{
+    int value;
+#pragma omp atomic read
+    value = *shared;
+    return value;
+}
+
+/* A system may wake a worker on the processor of another one while more are idle (Linux in a
+   virtual machine does), and there they stay, for OpenMP's threads spin without giving way: a
+   loop would then take two time slices. So a worker goes elsewhere if a lower one is here. */
+static void spread(md_part *parts, int me, int workers)
+{
+    const int here = sched_getcpu();
+#pragma omp atomic write
+    parts[me].processor = here;
+    int crowded = 0;
+    for (int w = 0; w < me; w++) crowded |= load(&parts[w].processor) == here;
+    cpu_set_t allowed;
+    if (!crowded || sched_getaffinity(0, sizeof allowed, &allowed)) return;
+    if (CPU_COUNT(&allowed) < workers) return;
+    cpu_set_t others = allowed;
+    for (int w = 0; w < me; w++) {
+        const int taken = load(&parts[w].processor);
+        if (taken != NOWHERE) CPU_CLR(taken, &others);
+    }
+    if (sched_setaffinity(0, sizeof others, &others) == 0)
+        sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
+/* And the first one, done, gives way to those that have not come: they may wait for its place. */
+static void give_way(const md_part *parts, int workers)
+{
+    int tries = 0;
+    for (int w = 1; w < workers; w++)
+        while (load(&parts[w].processor) == NOWHERE && tries < SPINS + YIELDS)
+            if (tries++ >= SPINS) sched_yield();
+}
+#else
+static void spread(md_part *parts, int me, int workers) { (void)parts, (void)me, (void)workers; }
+static void give_way(const md_part *parts, int workers) { (void)parts, (void)workers; }
+#endif
+
 /* Each worker has a part of the items, the same one in every loop of as many items, so that the
    arrays of one step are found in the caches of the core that wrote them. Who is done helps the
    others, and a team may be smaller than was asked. */
@@ -81,13 +129,15 @@ static void share_out(ptrdiff_t items, int workers, md_item *item, void *context
 {
     md_part parts[workers];
     for (int w = 0; w < workers; w++)
-        parts[w] = (md_part){.next = items * w / workers, .end = items * (w + 1) / workers};
+        parts[w] = (md_part){items * w / workers, items * (w + 1) / workers, NOWHERE};
 #pragma omp parallel num_threads(workers)
     {
         const int me = omp_get_thread_num();
+        spread(parts, me, workers);
         for (int turn = 0; turn < workers; turn++)
             work_off(parts + (me + turn) % workers, item, context, me);
         settle();
+        if (me == 0) give_way(parts, omp_get_num_threads());
     }
 }
 #endif
