@@ -22,9 +22,10 @@
 #include "micro.h"
 #include "pack.h"
 
-enum { KC = NR > 16 ? 192 : 256, MC = 256, NC = 512, FAR_REALS = 1 << 18 };
+enum { KC = NR > 16 ? 192 : 256, MC = 256, NC = 2048, FAR_REALS = 1 << 20 };
+enum { ALONE = 512 };       /* columns of a block, at most, that makes its own panels of b */
 enum { NEAR_REALS = 256 };  /* of a row of a, in TN: so few that rows hardly collide in L1 */
-enum { A_SCRATCH = KC * (MC + 2 * MR) + W, B_SCRATCH = KC * (NC + NR) };
+enum { A_SCRATCH = KC * (MC + 2 * MR) + W, B_SCRATCH = KC * (ALONE + NR) };
 enum { C_SCRATCH = MC * (NC + NR), SCRATCH = A_SCRATCH + B_SCRATCH + C_SCRATCH };
 
 typedef struct {
@@ -37,15 +38,16 @@ typedef struct {
     real *shared, *scratch;           /* b in panels: [slice][panel][kc][NR]; for each worker */
 } matmul_work;
 
-/* Blocks by shape alone: low rather than narrow, as they share copies of b. */
+/* Blocks by shape alone: low rather than narrow, as they share copies of b, but not so low that
+   copies of their own cost much. */
 static void matmul_blocks(matmul_work *w)
 {
-    ptrdiff_t down = ceil_div(w->m, MC), across = ceil_div(w->n, NC);
+    ptrdiff_t down = ceil_div(w->m, MC), across = ceil_div(w->n, down > 2 ? NC : ALONE);
     const double flop = 2.0 * (double)w->m * (double)w->n * (double)w->k;
     const ptrdiff_t wanted = flop < 1e6 ? 1 : flop < 2e7 ? 2 : 4;
     while (down * across < wanted) {
         const ptrdiff_t height = w->m / down, width = w->n / across;
-        if (height >= 16 * MR) down *= 2;
+        if (height >= 24 * MR) down *= 2;
         else if (width >= 2 * NR) across *= 2;
         else if (height >= 2 * MR) down *= 2;
         else break;

@@ -60,8 +60,22 @@ static void copy_columns(real *to, const real *from, ptrdiff_t from_row, ptrdiff
 static void copy_rows(real *to, const real *from, ptrdiff_t from_row, ptrdiff_t k, ptrdiff_t rows)
 {
     const tiling cut = tiling_of(rows);
-    for (ptrdiff_t tile = 0; tile < cut.count; from += tile_height(&cut, tile++) * from_row)
-        copy_transposed(to + tile * k * MR, MR, from, from_row, tile_height(&cut, tile), k);
+    /* vectors that are written whole: what is too much belongs to the next p or tile */
+    const ptrdiff_t whole = MR <= W ? k / W * W : 0;
+    for (ptrdiff_t tile = 0; tile < cut.count; from += tile_height(&cut, tile++) * from_row) {
+        const ptrdiff_t height = tile_height(&cut, tile);
+        real *next = to + tile * k * MR;
+        for (ptrdiff_t p = 0; p < whole; p += W) {
+            vf block[W];
+            EACH(i, W) {
+                block[i] = i < height ? load(from + i * from_row + p) : zero();
+                if (i < MR) __builtin_prefetch(from + (height + i) * from_row + p);
+            }
+            transpose(block);
+            EACH(i, W) store(next + (p + i) * MR, block[i]);
+        }
+        copy_transposed(next + whole * MR, MR, from + whole, from_row, height, k - whole);
+    }
 }
 
 /* ---- the operand whose columns are those of the tiles ---- */
@@ -95,13 +109,15 @@ static void copy_panels(real *to, ptrdiff_t height, const masked *from, ptrdiff_
             copy_masked(to + j * height, NR, from, at + j, from_row, rows, smaller(NR, cols - j));
         return;
     }
-    const real *row = from->data + at;
-    for (ptrdiff_t r = 0; r < rows; r++, row += from_row) {
-        real *panel = to + r * NR;
-        ptrdiff_t j = 0;
-        for (; j + NR <= cols; j += NR, panel += height * NR)
-            for (int v = 0; v < NV; v++) store(panel + v * W, load(row + j + v * W));
-        if (j < cols) copy_row(panel, row + j, cols - j);
+    for (ptrdiff_t r = 0; r < rows; r += WAYS) {
+        const ptrdiff_t few = smaller(rows - r, WAYS);
+        for (ptrdiff_t j = 0; j < cols; j += NR) {
+            const real *row = from->data + at + r * from_row + j;
+            real *panel = to + r * NR + j * height;
+            for (ptrdiff_t i = 0; i < few; i++, row += from_row, panel += NR)
+                if (cols - j >= NR) EACH(v, NV) store(panel + v * W, load(row + v * W));
+                else copy_row(panel, row, cols - j);
+        }
     }
 }
 
