@@ -133,6 +133,14 @@ typedef struct md_kernels {
                           double scale, const MD_REAL *bias, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
                           int form, MD_REAL *scratch);
 
+    /* ---- matmul_sparse.h ---- */
+
+    /* c = op(a) op(b), where most of a is zero, or with MD_TN most of b. The chains of matmul
+       without the terms that are zero: the same bits, where the other factor is finite. */
+    void (*matmul_sparse)(MD_REAL *c, const MD_REAL *a, const MD_REAL *b, ptrdiff_t m, ptrdiff_t n,
+                          ptrdiff_t k, int form, MD_REAL *scratch);
+    ptrdiff_t (*matmul_sparse_scratch)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form);
+
     /* ---- conv2d.h: sizes and shapes in md_conv ---- */
 
     /* y = drop(pool(relu(x * w + bias))); bias may be NULL. where (as y): the place of each

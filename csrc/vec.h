@@ -208,7 +208,8 @@ INLINE vf interleave_low(vf a, vf b) { return __builtin_shufflevector(a, b, 0, 2
 INLINE vf interleave_high(vf a, vf b) { return __builtin_shufflevector(a, b, 1, 3); }
 #endif
 
-/* Transpose W vectors of W lanes: log2(W) perfect shuffles of the rows. */
+/* Transpose W vectors of W lanes: log2(W) perfect shuffles of the rows, */
+#if MD_W != 8
 INLINE void transpose(vf row[W])
 {
     for (int done = 1; done < W; done *= 2) {
@@ -220,6 +221,26 @@ INLINE void transpose(vf row[W])
         for (int i = 0; i < W; i++) row[i] = next[i];
     }
 }
+#else /* or within halves, 1 and 2 lanes at a time, and then of halves: AVX2 needs half as many */
+INLINE void transpose(vf row[W])
+{
+    vf ones[W], twos[W];
+    for (int i = 0; i < W; i += 2) {
+        ones[i] = __builtin_shufflevector(row[i], row[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+        ones[i + 1] = __builtin_shufflevector(row[i], row[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    }
+    for (int i = 0; i < W; i += 4)
+        for (int j = 0; j < 2; j++) {
+            const vf a = ones[i + j], b = ones[i + j + 2];
+            twos[i + 2 * j] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13);
+            twos[i + 2 * j + 1] = __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
+        }
+    for (int i = 0; i < 4; i++) {
+        row[i] = __builtin_shufflevector(twos[i], twos[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        row[i + 4] = __builtin_shufflevector(twos[i], twos[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+}
+#endif
 
 /* 16 logical lanes for horizontal reductions: lane l of a long row holds elements l, l+16, ... */
 enum { PARTS = 16 / W };

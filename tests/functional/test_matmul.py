@@ -82,6 +82,22 @@ def test_linear_with_relu_in_the_same_pass(bias):
     gradcheck(lambda *g: F.linear(*g, relu=True), [g[:5] for g in given[:1]] + given[1:])
 
 
+@pytest.mark.parametrize("p", [0.2, 0.25, 0.5, 1.0])
+def test_linear_with_relu_and_dropout_in_the_same_pass(p):
+    """Below and above the rate from which the gradients skip the zeros."""
+    fused, apart = ([Tensor(a, requires_grad=True) for a in
+                     (normals((40, 300), 1), normals((300, 70), 2), normals(70, 3))]
+                    for _ in range(2))  # fmt: skip
+    dy = normals((40, 70), 4)
+    y = F.linear(*fused, relu=True, dropout=(p, 7, 1, 2, 0))
+    expected = F.dropout(F.linear(*apart, relu=True), p, training=True, seed=7, stream=1, call=2)
+    assert_same_bits(y.data, expected.data)
+    y.backward(dy)
+    expected.backward(dy)
+    for a, b in zip(fused, apart, strict=True):
+        assert_same_bits(a.grad, b.grad)
+
+
 def test_linear_gradients_only_where_wanted():
     x, w, b = integers((5, 4), 1), integers((4, 3), 2), integers(3, 3)
     for wanted in range(3):
