@@ -23,8 +23,7 @@ enum { SPARSE_SCRATCH = (DEPTH + HEIGHT) * COLUMNS };
 /* c (m, n) = s d, s sparse (m, k). */
 typedef struct {
     real *c;
-    const real *s;
-    masked d;
+    const real *s, *d;
     ptrdiff_t m, n, k, slices;
     int turned, d_turned;             /* s and c are stored (k, m) and (n, m); d is stored (n, k) */
     md_entry *entries;                /* [slice][row][DEPTH] */
@@ -70,8 +69,13 @@ static void sparse_list_item(void *context, ptrdiff_t item, int worker)
 static void sparse_panel(real *panel, const sparse_work *w, ptrdiff_t j0, ptrdiff_t cols,
                          ptrdiff_t k0, ptrdiff_t k)
 {
-    if (w->d_turned) copy_turned(panel, COLUMNS, &w->d, j0 * w->k + k0, w->k, cols, k);
-    else copy_masked(panel, COLUMNS, &w->d, k0 * w->n + j0, w->n, k, cols);
+    if (w->d_turned) copy_transposed(panel, COLUMNS, w->d + j0 * w->k + k0, w->k, cols, k);
+    else
+        for (ptrdiff_t l = 0; l < k; l++) {
+            const real *row = w->d + (k0 + l) * w->n + j0;
+            for (ptrdiff_t j = 0; j < COLUMNS; j += LINE_REALS) __builtin_prefetch(row + COLUMNS + j);
+            copy_row(panel + l * COLUMNS, row, cols);
+        }
 }
 
 static void sparse_item(void *context, ptrdiff_t item, int worker)
@@ -127,7 +131,7 @@ static void matmul_sparse(real *c, const real *a, const real *b, ptrdiff_t m, pt
         return;
     }
     const int turned = form == MD_TN;
-    sparse_work w = {.c = c, .s = turned ? b : a, .d.data = turned ? a : b, .m = turned ? n : m,
+    sparse_work w = {.c = c, .s = turned ? b : a, .d = turned ? a : b, .m = turned ? n : m,
                      .n = turned ? m : n, .k = k, .slices = sparse_slices(k), .turned = turned,
                      .d_turned = form == MD_NT, .rooms = scratch};
     const ptrdiff_t lists = w.slices * w.m;

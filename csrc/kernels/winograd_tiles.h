@@ -207,7 +207,7 @@ INLINE void pooled_tile(real *y, uint8_t *where, const square *q, const real *mm
     FOR_VECTORS(j, m, c) {
         vf pixels[16];
         z_tile(pixels, mm + j, point, bias ? bias + j : NULL, relu, m, n);
-        for (int i = 0; i < n * n / 4; i++) {
+        EACH(i, n * n / 4) {
             const int row = i / (n / 2), col = i % (n / 2);
             const vf *window = pixels + (row * n + col) * 2;
             const ptrdiff_t at = q->at + row * q->row + col * q->col + j;
