@@ -73,7 +73,8 @@ static void sparse_panel(real *panel, const sparse_work *w, ptrdiff_t j0, ptrdif
     else
         for (ptrdiff_t l = 0; l < k; l++) {
             const real *row = w->d + (k0 + l) * w->n + j0;
-            for (ptrdiff_t j = 0; j < COLUMNS; j += LINE_REALS) __builtin_prefetch(row + COLUMNS + j);
+            for (ptrdiff_t j = 0; j < COLUMNS; j += LINE_REALS)
+                __builtin_prefetch(row + COLUMNS + j);           /* of the panel after this one */
             copy_row(panel + l * COLUMNS, row, cols);
         }
 }

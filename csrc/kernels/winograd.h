@@ -145,11 +145,9 @@ static void winograd_forward(real *y, uint8_t *where, const real *x, const real 
                                   .u = scratch, .workers = scratch + POINTS2 * s.u_point,
                                   .past = g->pool == 1 && !g->drop &&
                                           lines_go_past(y, g->n * y_reals(g), g->cout)};
-    const ptrdiff_t tiles_in = g->n * s.high * s.wide;
     weights_to_panels((weights_work){scratch, masked_weights(g, w), s.u_point, g->cin, g->cout,
                                      s.taps});
-    md_parallel_for(ceil_div(g->n, s.images) * s.strips,
-                    (double)(tiles_in * s.in * s.outs) * POINTS2 / 50, winograd_item, &work);
+    md_parallel_for(ceil_div(g->n, s.images) * s.strips, winograd_cost(&s), winograd_item, &work);
 }
 
 #endif

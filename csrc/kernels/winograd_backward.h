@@ -72,36 +72,69 @@ static void du_product(real *du, const real *v, const real *dm, const winograd *
     }
 }
 
-/* One block: `images` images from `first` on, or a strip of one. resume: go on with dU. */
-static void gradient_block(const winograd_backward_work *w, const gradient_rooms *r, real *db,
-                           ptrdiff_t first, ptrdiff_t images, ptrdiff_t strip, int resume)
+/* One block: `images` images from `first` on, or a strip of one. resume: go on with dU. Its loops
+   are shared by the threads where the batch is one slot; within a slot of several they are plain
+   ones. */
+typedef struct {
+    const winograd_backward_work *w;
+    gradient_rooms r;
+    real *dw, *db;
+    ptrdiff_t first, images, strip, count;   /* count: tiles of an image */
+    int resume;
+} gradient_block;
+
+/* To the points: of image number item / 2, dz (and db) or x. */
+static void to_points_item(void *context, ptrdiff_t item, int worker)
 {
-    const winograd *s = &w->s;
-    const backward_work *d = &w->direct;
+    const gradient_block *b = context;
+    const winograd *s = &b->w->s;
+    const backward_work *d = &b->w->direct;
     const md_conv *g = s->g;
-    const ptrdiff_t count = strip_rows(s, strip) * s->wide;
-    const int made = strip > 0 && (g->relu || g->pool > 1);  /* dz, by the first strip */
-    for (ptrdiff_t i = 0; i < images; i++) {
-        const ptrdiff_t at = (first + i) * y_reals(g);
-        const image_gradients image = {.dy = d->dy + at, .y = g->relu ? d->y + at : NULL,
-                                       .where = g->pool > 1 ? d->where + at : NULL};
-        const real *dz = made ? r->dz : dz_image(r->dz, &image, g);
-        if (d->wants_db && strip == 0) db_image(db, dz, g, resume || i > 0);
+    const ptrdiff_t i = item / 2, at = (b->first + i) * y_reals(g);
+    (void)worker;
+    if (item % 2) {
         if (d->wants_dw)
-            x_strip(r->v + i * count * s->in, d->x + (first + i) * x_reals(g), s, strip);
-        dz_strip(r->m + i * count * s->outs, dz, s, strip);
+            x_strip(b->r.v + i * b->count * s->in, d->x + (b->first + i) * x_reals(g), s, b->strip);
+        return;
     }
-    for (int p = 0; p < POINTS2; p++) {
-        real *v = r->v + p * s->v_point;
-        const real *dm = r->m + p * s->m_point;
-        if (d->wants_dw) du_product(r->du + p * du_reals(s), v, dm, s, images * count, resume);
-        if (d->dx)
-            point_product(v, s->in, dm, s->outs, w->ut + p * s->ut_point, images * count, g->cout,
-                          s->in);
-    }
+    const int made = b->strip > 0 && (g->relu || g->pool > 1);  /* dz, by the first strip */
+    const image_gradients image = {.dy = d->dy + at, .y = g->relu ? d->y + at : NULL,
+                                   .where = g->pool > 1 ? d->where + at : NULL};
+    const real *dz = made ? b->r.dz : dz_image(b->r.dz, &image, g);
+    if (d->wants_db && b->strip == 0) db_image(b->db, dz, g, b->resume || i > 0);
+    dz_strip(b->r.m + i * b->count * s->outs, dz, s, b->strip);
+}
+
+/* At one point. */
+static void gradient_point(void *context, ptrdiff_t point, int worker)
+{
+    const gradient_block *b = context;
+    const winograd *s = &b->w->s;
+    const backward_work *d = &b->w->direct;
+    real *v = b->r.v + point * s->v_point, *du = b->r.du + point * du_reals(s);
+    const real *dm = b->r.m + point * s->m_point;
+    (void)worker;
+    if (d->wants_dw) du_product(du, v, dm, s, b->images * b->count, b->resume);
     if (d->dx)
-        for (ptrdiff_t i = 0; i < images; i++)
-            dx_strip(d->dx + (first + i) * x_reals(g), r->v + i * count * s->in, s, strip);
+        point_product(v, s->in, dm, s->outs, b->w->ut + point * s->ut_point, b->images * b->count,
+                      s->g->cout, s->in);
+}
+
+/* Back from the points: some rows of dw. */
+static void dw_item(void *context, ptrdiff_t item, int worker)
+{
+    const gradient_block *b = context;
+    const winograd *s = &b->w->s;
+    const md_conv *g = s->g;
+    const ptrdiff_t first = item * WEIGHT_ROWS, tap = g->cin * g->cout;
+    (void)worker;
+    for (ptrdiff_t i = first; i < smaller(first + WEIGHT_ROWS, g->cin); i++)
+        FOR_VECTORS(j, m, g->cout) {
+            const real *du = b->r.du + i * s->outs + j;
+            real *dw = b->dw + i * g->cout + j;
+            if (s->taps == 3) weights_from_points(dw, tap, du, du_reals(s), m, 3);
+            else weights_from_points(dw, tap, du, du_reals(s), m, 5);
+        }
 }
 
 static void winograd_backward_item(void *context, ptrdiff_t slot, int worker)
@@ -109,21 +142,22 @@ static void winograd_backward_item(void *context, ptrdiff_t slot, int worker)
     const winograd_backward_work *w = context;
     const winograd *s = &w->s;
     const md_conv *g = s->g;
-    const ptrdiff_t slots = conv_slots(g), first = slot * g->n / slots;
-    const ptrdiff_t last = (slot + 1) * g->n / slots, tap = g->cin * g->cout;
-    const gradient_rooms r = rooms_of(w, worker);
-    real *dw = w->slots + slot * slot_reals(g), *db = dw + slot_weights(g);
-    for (ptrdiff_t image = first; image < last; image += s->images)
-        for (ptrdiff_t strip = 0; strip < s->strips; strip++)
-            gradient_block(w, &r, db, image, smaller(s->images, last - image), strip,
-                           image > first || strip > 0);
-    if (!w->direct.wants_dw) return;
-    for (ptrdiff_t i = 0; i < g->cin; i++)
-        FOR_VECTORS(j, m, g->cout) {
-            const real *du = r.du + i * s->outs + j;
-            if (s->taps == 3) weights_from_points(dw + i * g->cout + j, tap, du, du_reals(s), m, 3);
-            else weights_from_points(dw + i * g->cout + j, tap, du, du_reals(s), m, 5);
+    const ptrdiff_t slots = conv_slots(g), last = (slot + 1) * g->n / slots;
+    const double cost = winograd_cost(s) / (double)g->n;
+    gradient_block b = {.w = w, .r = rooms_of(w, worker), .dw = w->slots + slot * slot_reals(g)};
+    b.db = b.dw + slot_weights(g);
+    for (b.first = slot * g->n / slots; b.first < last; b.first += s->images)
+        for (b.strip = 0; b.strip < s->strips; b.strip++, b.resume = 1) {
+            b.images = smaller(s->images, last - b.first);
+            b.count = strip_rows(s, b.strip) * s->wide;
+            md_parallel_for(2 * b.images, cost / 4, to_points_item, &b);
+            md_parallel_for(POINTS2, cost, gradient_point, &b);
+            for (ptrdiff_t i = 0; w->direct.dx && i < b.images; i++)
+                dx_strip(w->direct.dx + (b.first + i) * x_reals(g),
+                         b.r.v + i * b.count * s->in, s, b.strip);
         }
+    if (w->direct.wants_dw)
+        md_parallel_for(ceil_div(g->cin, WEIGHT_ROWS), (double)(s->in * s->outs) * 3, dw_item, &b);
 }
 
 static void winograd_backward(real *dx, real *dw, real *db, const real *x, const real *w,
@@ -143,8 +177,7 @@ static void winograd_backward(real *dx, real *dw, real *db, const real *x, const
         weights_to_panels((weights_work){ut, {.data = turned}, s.ut_point, g->cout, g->cin,
                                          s.taps});
     }
-    const double flop = 2.0 * (double)(g->n * s.high * s.wide) * (double)(s.in * s.outs) * POINTS2;
-    md_parallel_for(smaller(conv_slots(g), g->n), flop / 50, winograd_backward_item, &work);
+    md_parallel_for(smaller(conv_slots(g), g->n), winograd_cost(&s), winograd_backward_item, &work);
     if (dw) sum_slots(dw, &work.direct, 0, weight_reals(g));
     if (db) sum_slots(db, &work.direct, slot_weights(g), g->cout);
 }

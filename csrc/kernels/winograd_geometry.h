@@ -78,6 +78,13 @@ static winograd winograd_of(const md_conv *g, int backward)
     return s;
 }
 
+/* Of the products of a pass, in ns. */
+INLINE double winograd_cost(const winograd *s)
+{
+    const ptrdiff_t tiles_in = s->g->n * s->high * s->wide;
+    return (double)(tiles_in * s->in * s->outs) * POINTS2 / 50;
+}
+
 /* ---- scratch ---- */
 
 /* Pixels of y before pooling that a block of one image has. */
