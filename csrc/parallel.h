@@ -8,6 +8,9 @@
 /* Do one item. `worker` is smaller than md_workers(): an index into per-worker scratch. */
 typedef void md_item(void *context, ptrdiff_t item, int worker);
 
+/* Elements of an item of a loop over single elements: enough to repay a thread. */
+enum { ELEMENTS_PER_ITEM = 16384 };
+
 /* Call `item` for 0 <= i < items, on several threads when `cost` (nanoseconds, roughly, of all of
    it on one core) is worth waking them. */
 void md_parallel_for(ptrdiff_t items, double cost, md_item *item, void *context);

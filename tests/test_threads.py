@@ -98,6 +98,30 @@ def test_a_forked_child_runs_and_agrees():
         assert _kernels.get_num_threads() == 4
 
 
+ON_ONE_PROCESSOR = """
+import os
+import numpy as np
+from minidrop import _kernels
+
+allowed = os.sched_getaffinity(0)
+_kernels.set_num_threads(2)
+a = np.ones((300, 300), np.float32)
+_kernels.matmul(a, a)
+threads = [int(name) for name in os.listdir("/proc/self/task")]
+for where in ({min(allowed)}, allowed):  # they begin on one processor, but need not stay there
+    for thread in threads:
+        os.sched_setaffinity(thread, where)
+right = all((_kernels.matmul(a, a) == 300).all() for _ in range(100))
+print(right, all(os.sched_getaffinity(thread) == allowed for thread in threads))
+"""
+
+
+@needs_openmp
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="no Linux")
+def test_threads_that_go_apart_may_still_run_anywhere():
+    assert run_python(ON_ONE_PROCESSOR).stdout.split() == ["True", "True"]
+
+
 def test_kernels_run_on_several_python_threads_at_once():
     expected = work()
     got = []

@@ -14,8 +14,6 @@
 #include "../minidrop.h"
 #include "../vec.h"
 
-enum { ELEMENTS_PER_ITEM = 16384 };
-
 INLINE ptrdiff_t elements_of(const md_broadcast *s)
 {
     ptrdiff_t n = 1;

@@ -6,8 +6,6 @@
 #include "../vec.h"
 #include "nontemporal.h"
 
-enum { MAP_ITEM = 16384 };                  /* elements of an item: enough to repay a thread */
-
 typedef struct { real *y; const real *x, *z; ptrdiff_t n; real a, b; int past; } map_work;
 
 /* Define the item `name` of a parallel loop: y = expression, in which x and z are vectors of the
@@ -17,7 +15,8 @@ typedef struct { real *y; const real *x, *z; ptrdiff_t n; real a, b; int past; }
     static void name(void *context, ptrdiff_t item, int worker)                               \
     {                                                                                         \
         const map_work *w = context;                                                          \
-        const ptrdiff_t start = item * MAP_ITEM, n = smaller(MAP_ITEM, w->n - start);         \
+        const ptrdiff_t start = item * ELEMENTS_PER_ITEM;                                     \
+        const ptrdiff_t n = smaller(ELEMENTS_PER_ITEM, w->n - start);                         \
         const real *from_x = w->x + start, *from_z = w->z + start;                            \
         real *to = w->y + start;                                                              \
         const vf a = set1(w->a), b = set1(w->b);                                              \
@@ -41,7 +40,7 @@ static void map(real *y, const real *x, const real *z, ptrdiff_t n, double a, do
                 md_item *item, double cost)
 {
     map_work w = {y, x, z, n, (real)a, (real)b, goes_past(y, n)};
-    md_parallel_for(ceil_div(n, MAP_ITEM), cost * (double)n, item, &w);
+    md_parallel_for(ceil_div(n, ELEMENTS_PER_ITEM), cost * (double)n, item, &w);
 }
 
 #endif
