@@ -9,7 +9,6 @@ from ..tensor import as_tensors, node
 from .broadcast import sum_to
 from .operands import as_tensor
 
-
 # Behind a relu half of a gradient is zero, as a rule. From this rate of dropout on, what is left is
 # so little that products which skip the zeros are faster.
 SPARSE_RATE = 0.25
