@@ -117,7 +117,9 @@ print(right, all(os.sched_getaffinity(thread) == allowed for thread in threads))
 
 
 @needs_openmp
-@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="no Linux")
+@pytest.mark.skipif(
+    not os.path.isdir("/proc/self/task"), reason="the processors of a thread are Linux's"
+)
 def test_threads_that_go_apart_may_still_run_anywhere():
     assert run_python(ON_ONE_PROCESSOR).stdout.split() == ["True", "True"]
 

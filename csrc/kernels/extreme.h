@@ -6,6 +6,7 @@
 #include "../minidrop.h"
 #include "../vec.h"
 #include "reduce.h"
+#include "transpose.h"
 
 INLINE vm beats(vf a, vf b, const int least)
 {

@@ -31,8 +31,6 @@ typedef struct {
     real *rooms;
 } sparse_work;
 
-INLINE ptrdiff_t sparse_slice_at(const sparse_work *w, ptrdiff_t s) { return s * w->k / w->slices; }
-
 /* Step l of k has the value v: an entry, which counts unless v is zero. By bits: a comparison of
    reals, which may be NaN, would branch. */
 INLINE int list_element(md_entry *to, ptrdiff_t l, real v)
@@ -47,7 +45,7 @@ INLINE int list_element(md_entry *to, ptrdiff_t l, real v)
 static void sparse_list_item(void *context, ptrdiff_t item, int worker)
 {
     const sparse_work *w = context;
-    const ptrdiff_t k0 = sparse_slice_at(w, item), k = sparse_slice_at(w, item + 1) - k0;
+    const ptrdiff_t k0 = item * DEPTH, k = smaller(DEPTH, w->k - k0);
     md_entry *entries = w->entries + item * w->m * DEPTH;
     ireal *first = w->first + item * w->m, *last = w->last + item * w->m;
     (void)worker;
@@ -89,8 +87,8 @@ static void sparse_item(void *context, ptrdiff_t item, int worker)
     real *panel = w->rooms + worker * SPARSE_SCRATCH, *room = panel + DEPTH * COLUMNS;
     memset(room, 0, (size_t)(rows * COLUMNS) * sizeof(real));
     for (ptrdiff_t s = 0; s < w->slices; s++) {
-        const ptrdiff_t k0 = sparse_slice_at(w, s), at = s * w->m + i0;
-        sparse_panel(panel, w, j0, cols, k0, sparse_slice_at(w, s + 1) - k0);
+        const ptrdiff_t k0 = s * DEPTH, at = s * w->m + i0;
+        sparse_panel(panel, w, j0, cols, k0, smaller(DEPTH, w->k - k0));
         const md_gather g = {.c = room, .c_row = taps * W, .c_next = COLUMNS, .source = panel,
                              .source_row = taps * W,
                              .list = w->entries + s * w->m * DEPTH, .first = w->first + at,
@@ -104,12 +102,10 @@ static void sparse_item(void *context, ptrdiff_t item, int worker)
             copy_row(w->c + (i0 + i) * w->n + j0, room + i * COLUMNS, cols);
 }
 
-static ptrdiff_t sparse_slices(ptrdiff_t k) { return larger(1, ceil_div(k, DEPTH)); }
-
 /* Reals for the lists of an s (m, k). */
 static ptrdiff_t sparse_entries(ptrdiff_t m, ptrdiff_t k)
 {
-    return sparse_slices(k) * m * 2 * (DEPTH + 1) + 16;
+    return ceil_div(k, DEPTH) * m * 2 * (DEPTH + 1) + 16;
 }
 
 /* Lists and copies are made for each element of s and d: enough of c has to come of it. */
@@ -133,7 +129,7 @@ static void matmul_sparse(real *c, const real *a, const real *b, ptrdiff_t m, pt
     }
     const int turned = form == MD_TN;
     sparse_work w = {.c = c, .s = turned ? b : a, .d = turned ? a : b, .m = turned ? n : m,
-                     .n = turned ? m : n, .k = k, .slices = sparse_slices(k), .turned = turned,
+                     .n = turned ? m : n, .k = k, .slices = ceil_div(k, DEPTH), .turned = turned,
                      .d_turned = form == MD_NT, .rooms = scratch};
     const ptrdiff_t lists = w.slices * w.m;
     w.entries = (md_entry *)(scratch + (ptrdiff_t)md_workers() * SPARSE_SCRATCH);

@@ -3,6 +3,7 @@
 #define MD_PACK_H
 
 #include "micro.h"
+#include "transpose.h"
 
 INLINE void copy_row(real *to, const real *from, ptrdiff_t n)
 {
@@ -60,22 +61,8 @@ static void copy_columns(real *to, const real *from, ptrdiff_t from_row, ptrdiff
 static void copy_rows(real *to, const real *from, ptrdiff_t from_row, ptrdiff_t k, ptrdiff_t rows)
 {
     const tiling cut = tiling_of(rows);
-    /* vectors that are written whole: what is too much belongs to the next p or tile */
-    const ptrdiff_t whole = MR <= W ? k / W * W : 0;
-    for (ptrdiff_t tile = 0; tile < cut.count; from += tile_height(&cut, tile++) * from_row) {
-        const ptrdiff_t height = tile_height(&cut, tile);
-        real *next = to + tile * k * MR;
-        for (ptrdiff_t p = 0; p < whole; p += W) {
-            vf block[W];
-            EACH(i, W) {
-                block[i] = i < height ? load(from + i * from_row + p) : zero();
-                if (i < MR) __builtin_prefetch(from + (height + i) * from_row + p);
-            }
-            transpose(block);
-            EACH(i, W) store(next + (p + i) * MR, block[i]);
-        }
-        copy_transposed(next + whole * MR, MR, from + whole, from_row, height, k - whole);
-    }
+    for (ptrdiff_t tile = 0; tile < cut.count; from += tile_height(&cut, tile++) * from_row)
+        copy_transposed(to + tile * k * MR, MR, from, from_row, tile_height(&cut, tile), k);
 }
 
 /* ---- the operand whose columns are those of the tiles ---- */

@@ -16,6 +16,7 @@
 
 #include "../minidrop.h"
 #include "../vec.h"
+#include "transpose.h"
 
 enum {
     CHUNK = 16384,         /* elements of x in a chunk, and in an item, about */

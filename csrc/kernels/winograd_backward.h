@@ -83,26 +83,37 @@ typedef struct {
     int resume;
 } gradient_block;
 
-/* To the points: of image number item / 2, dz (and db) or x. */
-static void to_points_item(void *context, ptrdiff_t item, int worker)
+/* dz of the block's images to the points, and db. */
+static void dz_to_points(const gradient_block *b)
 {
-    const gradient_block *b = context;
     const winograd *s = &b->w->s;
     const backward_work *d = &b->w->direct;
     const md_conv *g = s->g;
-    const ptrdiff_t i = item / 2, at = (b->first + i) * y_reals(g);
-    (void)worker;
-    if (item % 2) {
-        if (d->wants_dw)
-            x_strip(b->r.v + i * b->count * s->in, d->x + (b->first + i) * x_reals(g), s, b->strip);
-        return;
-    }
     const int made = b->strip > 0 && (g->relu || g->pool > 1);  /* dz, by the first strip */
-    const image_gradients image = {.dy = d->dy + at, .y = g->relu ? d->y + at : NULL,
-                                   .where = g->pool > 1 ? d->where + at : NULL};
-    const real *dz = made ? b->r.dz : dz_image(b->r.dz, &image, g);
-    if (d->wants_db && b->strip == 0) db_image(b->db, dz, g, b->resume || i > 0);
-    dz_strip(b->r.m + i * b->count * s->outs, dz, s, b->strip);
+    for (ptrdiff_t i = 0; i < b->images; i++) {
+        const ptrdiff_t at = (b->first + i) * y_reals(g);
+        const image_gradients image = {.dy = d->dy + at, .y = g->relu ? d->y + at : NULL,
+                                       .where = g->pool > 1 ? d->where + at : NULL};
+        const real *dz = made ? b->r.dz : dz_image(b->r.dz, &image, g);
+        if (d->wants_db && b->strip == 0) db_image(b->db, dz, g, b->resume || i > 0);
+        dz_strip(b->r.m + i * b->count * s->outs, dz, s, b->strip);
+    }
+}
+
+/* And x, for dw. */
+static void x_to_points(const gradient_block *b)
+{
+    const winograd *s = &b->w->s;
+    const backward_work *d = &b->w->direct;
+    for (ptrdiff_t i = 0; d->wants_dw && i < b->images; i++)
+        x_strip(b->r.v + i * b->count * s->in, d->x + (b->first + i) * x_reals(s->g), s, b->strip);
+}
+
+static void to_points_item(void *context, ptrdiff_t item, int worker)
+{
+    (void)worker;
+    if (item == 0) dz_to_points(context);
+    else x_to_points(context);
 }
 
 /* At one point. */
@@ -150,7 +161,7 @@ static void winograd_backward_item(void *context, ptrdiff_t slot, int worker)
         for (b.strip = 0; b.strip < s->strips; b.strip++, b.resume = 1) {
             b.images = smaller(s->images, last - b.first);
             b.count = strip_rows(s, b.strip) * s->wide;
-            md_parallel_for(2 * b.images, cost / 4, to_points_item, &b);
+            md_parallel_for(2, cost / 4, to_points_item, &b);
             md_parallel_for(POINTS2, cost, gradient_point, &b);
             for (ptrdiff_t i = 0; w->direct.dx && i < b.images; i++)
                 dx_strip(w->direct.dx + (b.first + i) * x_reals(g),

@@ -1,3 +1,13 @@
+/* Where op(a)[i][l] and op(b)[l][j] are stored. */
+static ptrdiff_t at_a(ptrdiff_t i, ptrdiff_t l, ptrdiff_t m, ptrdiff_t k, int form)
+{
+    return form == MD_TN ? l * m + i : i * k + l;
+}
+static ptrdiff_t at_b(ptrdiff_t l, ptrdiff_t j, ptrdiff_t n, ptrdiff_t k, int form)
+{
+    return form == MD_NT ? j * k + l : l * n + j;
+}
+
 /* c = op(a) op(b) + bias, then relu. The chain is the contract: fma over k in order. */
 static ptrdiff_t matmul_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
 {
@@ -12,11 +22,8 @@ static void matmul(real *c, const real *a, const real *b, const real *bias, ptrd
     for (ptrdiff_t i = 0; i < m; i++)
         for (ptrdiff_t j = 0; j < n; j++) {
             real sum = 0;
-            for (ptrdiff_t l = 0; l < k; l++) {
-                const real x = form == MD_TN ? a[l * m + i] : a[i * k + l];
-                const real y = form == MD_NT ? b[j * k + l] : b[l * n + j];
-                sum = fmaf(x, y, sum);
-            }
+            for (ptrdiff_t l = 0; l < k; l++)
+                sum = fmaf(a[at_a(i, l, m, k, form)], b[at_b(l, j, n, k, form)], sum);
             if (bias) sum += bias[j];
             c[i * n + j] = relu && sum < 0 ? 0 : sum;
         }
@@ -32,8 +39,8 @@ static void matmul_masked(real *c, const real *a, const real *b, const uint32_t 
         for (ptrdiff_t j = 0; j < n; j++) {
             real sum = 0;
             for (ptrdiff_t l = 0; l < k; l++) {
-                const real x = form == MD_TN ? a[l * m + i] : a[i * k + l];
-                const ptrdiff_t at = form == MD_NT ? j * k + l : l * n + j;
+                const real x = a[at_a(i, l, m, k, form)];
+                const ptrdiff_t at = at_b(l, j, n, k, form);
                 sum = fmaf(x, bits[at / 32] >> at % 32 & 1 ? b[at] * (real)scale : 0, sum);
             }
             c[i * n + j] = bias ? sum + bias[j] : sum;

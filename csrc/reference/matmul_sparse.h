@@ -13,8 +13,7 @@ static void matmul_sparse(real *c, const real *a, const real *b, ptrdiff_t m, pt
         for (ptrdiff_t j = 0; j < n; j++) {
             real sum = 0;
             for (ptrdiff_t l = 0; l < k; l++) {
-                const real x = form == MD_TN ? a[l * m + i] : a[i * k + l];
-                const real y = form == MD_NT ? b[j * k + l] : b[l * n + j];
+                const real x = a[at_a(i, l, m, k, form)], y = b[at_b(l, j, n, k, form)];
                 if ((form == MD_TN ? y : x) != 0) sum = fmaf(x, y, sum);
             }
             c[i * n + j] = sum;
