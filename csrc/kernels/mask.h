@@ -153,19 +153,35 @@ INLINE void decide(uint32_t *bits, uint32_t *open, const cipher *c, uint64_t num
     }
 }
 
-/* The elements of a strip that are 1 in words from .. to of `open`; returns how many. */
+/* Which words of a vector are not 0: bit i is lane i. */
+INLINE uint32_t not_zero(vu v)
+{
+#if defined(MD_AVX512)
+    return _mm512_test_epi32_mask((__m512i)v, (__m512i)v);
+#elif defined(MD_AVX2)
+    return 0xff ^ (uint32_t)_mm256_movemask_ps((__m256)(v == 0));
+#else
+    uint32_t bits = 0;
+    for (int i = 0; i < WORD_LANES; i++) bits |= (uint32_t)(v[i] != 0) << i;
+    return bits;
+#endif
+}
+
+/* The elements of a strip that are 1 in words from .. to of `open`; returns how many. One word in
+   eight has an element, and few have two. */
 INLINE int open_elements(uint16_t e[STRIP], const uint32_t *open, int from, int to)
 {
-    int pairs[STRIP_WORDS / 2], some = 0, n = 0;
-    for (int i = from; i < to; i += 2) {         /* no branch: one pair in five has an element */
-        pairs[some] = i;
-        some += (open[i] | open[i + 1]) != 0;
-    }
-    for (int i = 0; i < some; i++) {
-        uint64_t left = (uint64_t)open[pairs[i] + 1] << 32 | open[pairs[i]];
-        do e[n++] = (uint16_t)(pairs[i] * 32 + __builtin_ctzll(left));
-        while (left &= left - 1);
-    }
+    uint64_t some[STRIP_WORDS / 64] = {0};
+    int n = 0;
+    for (int i = from; i < to; i += WORD_LANES)
+        some[i / 64] |= (uint64_t)not_zero(*(const vu_any *)(open + i)) << i % 64;
+    for (int i = 0; i < STRIP_WORDS; i += 64)
+        for (uint64_t words = some[i / 64]; words; words &= words - 1) {
+            const int word = i + __builtin_ctzll(words);
+            uint32_t left = open[word];
+            do e[n++] = (uint16_t)(word * 32 + __builtin_ctz(left));
+            while (left &= left - 1);
+        }
     return n;
 }
 
