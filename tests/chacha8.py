@@ -1,14 +1,31 @@
 """Masks in plain Python, from the text of csrc/rng.h alone: what the tests hold the kernels to."""
 
 MASK32 = 2**32 - 1
-QUARTERS = [(0, 4, 8, 12), (1, 5, 9, 13), (2, 6, 10, 14), (3, 7, 11, 15),
-            (0, 5, 10, 15), (1, 6, 11, 12), (2, 7, 8, 13), (3, 4, 9, 14)]
+QUARTERS = [
+    (0, 4, 8, 12),
+    (1, 5, 9, 13),
+    (2, 6, 10, 14),
+    (3, 7, 11, 15),
+    (0, 5, 10, 15),
+    (1, 6, 11, 12),
+    (2, 7, 8, 13),
+    (3, 4, 9, 14),
+]
 
 
 def block(key, counter, nonce):
     """The 16 words of one block: key 8 words, counter and nonce 64-bit numbers."""
-    start = [0x61707865, 0x3320646E, 0x79622D32, 0x6B206574, *key,
-             counter & MASK32, counter >> 32, nonce & MASK32, nonce >> 32]
+    start = [
+        0x61707865,
+        0x3320646E,
+        0x79622D32,
+        0x6B206574,
+        *key,
+        counter & MASK32,
+        counter >> 32,
+        nonce & MASK32,
+        nonce >> 32,
+    ]
     x = list(start)
 
     def step(a, b, d, turn):

@@ -84,8 +84,11 @@ def rooms_imported(path):
     for name, _ in imports(path):
         top, *rest = name.split(".")
         if top == "minidrop":
-            known = rest and (rest[0] == "_kernels" or (PACKAGE / rest[0]).is_dir()
-                              or (PACKAGE / f"{rest[0]}.py").is_file())
+            known = rest and (
+                rest[0] == "_kernels"
+                or (PACKAGE / rest[0]).is_dir()
+                or (PACKAGE / f"{rest[0]}.py").is_file()
+            )
             yield rest[0] if known else "__init__"
 
 
@@ -191,8 +194,11 @@ def test_every_family_has_its_kernels_its_meaning_and_its_test():
 
 
 def test_every_kernel_is_in_both_tables():
-    struct = re.search(r"typedef struct md_kernels \{(.*)\} md_kernels;",
-                       (CSRC / "minidrop.h").read_text(), re.DOTALL)
+    struct = re.search(
+        r"typedef struct md_kernels \{(.*)\} md_kernels;",
+        (CSRC / "minidrop.h").read_text(),
+        re.DOTALL,
+    )
     kernels = re.findall(r"\(\*(\w+)\)\(", struct[1])
     assert len(kernels) == len(set(kernels)) > 10
     filled = re.findall(r"^\.(\w+) = \1,$", (CSRC / "entries.h").read_text(), re.M)

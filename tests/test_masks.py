@@ -83,8 +83,10 @@ def test_sample_offset_ends_and_nests():
     assert_same_bits(drawn(), first)
 
 
-@pytest.mark.parametrize("k, error", [(-1, ValueError), (1.5, TypeError), ("2", TypeError),
-                                      (True, TypeError), (2**64, ValueError)])
+@pytest.mark.parametrize(
+    "k, error",
+    [(-1, ValueError), (1.5, TypeError), ("2", TypeError), (True, TypeError), (2**64, ValueError)],
+)
 def test_bad_sample_offset(k, error):
     with pytest.raises(error, match="k must be"):
         md.sample_offset(k)
@@ -284,8 +286,10 @@ def replay_wrong(change, told, x=X):
 
 
 def test_replay_with_another_p():
-    replay_wrong(lambda m: setattr(m[4], "p", 0.5),
-                 r"draw 1 of the tape is that of .*p=0\.25 .*, but 4 Dropout.* with p=0\.5")
+    replay_wrong(
+        lambda m: setattr(m[4], "p", 0.5),
+        r"draw 1 of the tape is that of .*p=0\.25 .*, but 4 Dropout.* with p=0\.5",
+    )
 
 
 def test_replay_with_another_layer():
@@ -340,8 +344,15 @@ def test_files_that_are_no_tapes(tmp_path):
     tape.save(path)
     good = json.loads(path.read_text())
     wrong = [b"", b"\xff\xfe", b"[]", b"{}", b"[" * 100_000, b'{"format": "other", "draws": []}']
-    for change in ({"p": "half"}, {"seed": -1}, {"call": 1.5}, {"shape": [-2]}, {"shape": 3},
-                   {"path": None}, {"more": 1}):
+    for change in (
+        {"p": "half"},
+        {"seed": -1},
+        {"call": 1.5},
+        {"shape": [-2]},
+        {"shape": 3},
+        {"path": None},
+        {"more": 1},
+    ):
         draws = [{**good["draws"][0], **change}]
         wrong.append(json.dumps({**good, "draws": draws}).encode())
     wrong.append(json.dumps({**good, "draws": [3]}).encode())

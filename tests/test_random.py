@@ -56,9 +56,20 @@ def test_state_can_be_taken_back():
     assert random.get_rng_state()["streams"] == 2, "a copy"
 
 
-@pytest.mark.parametrize("state", [{}, {"seed": 1}, {"seed": 1, "streams": 0, "more": 0}, None, 5,
-                                   {"seed": -1, "streams": 0}, {"seed": 0, "streams": 2**64},
-                                   {"seed": 0.5, "streams": 0}, {"seed": True, "streams": 0}])
+@pytest.mark.parametrize(
+    "state",
+    [
+        {},
+        {"seed": 1},
+        {"seed": 1, "streams": 0, "more": 0},
+        None,
+        5,
+        {"seed": -1, "streams": 0},
+        {"seed": 0, "streams": 2**64},
+        {"seed": 0.5, "streams": 0},
+        {"seed": True, "streams": 0},
+    ],
+)
 def test_bad_state_changes_nothing(state):
     before = random.get_rng_state()
     with pytest.raises((TypeError, ValueError)):
@@ -66,8 +77,17 @@ def test_bad_state_changes_nothing(state):
     assert random.get_rng_state() == before
 
 
-@pytest.mark.parametrize("seed, error", [(-1, ValueError), (2**64, ValueError), (1.0, TypeError),
-                                         ("1", TypeError), (None, TypeError), (True, TypeError)])
+@pytest.mark.parametrize(
+    "seed, error",
+    [
+        (-1, ValueError),
+        (2**64, ValueError),
+        (1.0, TypeError),
+        ("1", TypeError),
+        (None, TypeError),
+        (True, TypeError),
+    ],
+)
 def test_bad_seed(seed, error):
     with pytest.raises(error, match=r"seed must be.*got"):
         random.manual_seed(seed)
@@ -109,13 +129,20 @@ def test_normal():
     assert abs((z**4).mean() - 3) < 5.33 * np.sqrt(96 / n)
     assert 4 < np.abs(z).max() < 6.4
     moved = random.normal(100, 3, 0.5, seed=1)
-    assert_same_bits(moved, (3 + 0.5 * random._normal_quantile(
-        _kernels.random_words(100, 1, domain=2) * 2.0**-32 + 2.0**-33)).astype(np.float32))
+    assert_same_bits(
+        moved,
+        (
+            3
+            + 0.5
+            * random._normal_quantile(_kernels.random_words(100, 1, domain=2) * 2.0**-32 + 2.0**-33)
+        ).astype(np.float32),
+    )
 
 
 def test_quantiles_are_those_of_the_normal_distribution():
-    u = np.concatenate([np.linspace(0.001, 0.999, 999), 2.0 ** -np.arange(2, 34),
-                        1 - 2.0 ** -np.arange(2, 34)])
+    u = np.concatenate(
+        [np.linspace(0.001, 0.999, 999), 2.0 ** -np.arange(2, 34), 1 - 2.0 ** -np.arange(2, 34)]
+    )
     expected = [statistics.NormalDist().inv_cdf(v) for v in u]
     np.testing.assert_allclose(random._normal_quantile(u), expected, rtol=1e-13, atol=1e-15)
 
@@ -137,8 +164,14 @@ def test_kinds_and_addresses_share_no_bits():
 def test_shapes():
     assert random.uniform(3).shape == (3,) and random.uniform(()).shape == ()
     assert random.normal((2, 0, 3)).shape == (2, 0, 3) and random.normal([4, 1]).shape == (4, 1)
-    for bad, error in [(-1, ValueError), ((2, -3), ValueError), (2.0, TypeError), ("3", TypeError),
-                       (True, TypeError), ((2, None), TypeError)]:
+    for bad, error in [
+        (-1, ValueError),
+        ((2, -3), ValueError),
+        (2.0, TypeError),
+        ("3", TypeError),
+        (True, TypeError),
+        ((2, None), TypeError),
+    ]:
         with pytest.raises(error, match="shape must"):
             random.uniform(bad)
     with pytest.raises(ValueError, match="seed must be in"):
@@ -149,8 +182,9 @@ def test_permutation():
     for n in (0, 1, 2, 1000):
         order = random.permutation(n, 3, 1)
         assert order.dtype == np.int64 and sorted(order) == list(range(n))
-    first, second, other = (random.permutation(1000, seed, epoch).tolist()
-                            for seed, epoch in [(3, 0), (3, 1), (4, 0)])
+    first, second, other = (
+        random.permutation(1000, seed, epoch).tolist() for seed, epoch in [(3, 0), (3, 1), (4, 0)]
+    )
     assert first != second and first != other
     assert random.permutation(1000, 3).tolist() == first
     firsts = np.array([random.permutation(10, 0, epoch)[0] for epoch in range(2000)])

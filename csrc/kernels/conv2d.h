@@ -65,17 +65,23 @@ INLINE int slides_past(const slide *s, const real *to, ptrdiff_t n)
 static slide forward_slide(const md_conv *g, md_run *runs, const real *panels)
 {
     const ptrdiff_t in = group_in(g), out = group_out(g), joined = joined_taps(g);
-    const ptrdiff_t tap = is_depthwise(g) ? g->cin : in * NR;  /* weights of one tap */
     slide s = {.groups = g->groups, .rows = g->oh, .cols = g->ow, .channels = out,
                .row = g->ow * g->cout, .col = g->cout, .group = out, .step_y = g->stride_h,
                .step_x = g->stride_w, .source_group = in, .frame = x_frame(g),
                .reach = (g->kh - 1) * g->dil_h + 1, .runs = runs, .k = run_length(joined, in),
-               .depth = g->kh * g->kw * in, .panels = panels, .depthwise = is_depthwise(g)};
+               .depth = g->kh * g->kw * in, .panels = panels};
+    if (is_depthwise(g)) {
+        s.depthwise = 1;
+        s.down = forward_axis(g->kh, g->stride_h, g->pad_h, g->dil_h, g->h, g->w * g->cin,
+                              g->kw * g->cin);
+        s.across = forward_axis(g->kw, g->stride_w, g->pad_w, g->dil_w, g->w, g->cin, g->cin);
+        return s;
+    }
     for (ptrdiff_t ky = 0; ky < g->kh; ky++)
         for (ptrdiff_t kx = 0; kx < g->kw; kx += joined)
             s.nruns = add_runs(runs, s.nruns,
                                ky * g->dil_h * s.frame.row + kx * g->dil_w * g->cin,
-                               (ky * g->kw + kx) * tap, joined * in, s.k);
+                               (ky * g->kw + kx) * in * NR, joined * in, s.k);
     s.patches = has_patches(&s);
     s.inner = inner_columns(&s);
     return s;

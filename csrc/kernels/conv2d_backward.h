@@ -50,6 +50,13 @@ static void dx_phases(const md_conv *g, const real *w, const real *dx, const con
                      .reach = f.rows - rows + 1, .runs = runs, .k = run_length(joined, out),
                      .depth = taps * out, .panels = weights, .depthwise = depthwise};
         s->past = slides_past(s, dx, g->n * x_reals(g));
+        if (depthwise) {
+            s->down = turned_axis(g->kh, g->stride_h, g->pad_h, g->dil_h, g->oh, g->ow * g->cout,
+                                  g->kw * g->cin, y0);
+            s->across = turned_axis(g->kw, g->stride_w, g->pad_w, g->dil_w, g->ow, g->cout, g->cin,
+                                    x0);
+            continue;
+        }
         for (ptrdiff_t ky = g->kh - 1; ky >= 0; ky--) {
             const ptrdiff_t y = y0 + g->pad_h - ky * g->dil_h;
             if (y % g->stride_h) continue;
@@ -60,8 +67,7 @@ static void dx_phases(const md_conv *g, const real *w, const real *dx, const con
                 s->nruns = add_runs(runs, s->nruns,
                                     (y / g->stride_h + f.top) * f.row +
                                         (x / g->stride_w + f.left) * f.c,
-                                    depthwise ? tap * g->cin : (taps - 1 - tap) * out * NR,
-                                    joined * out, s->k);
+                                    (taps - 1 - tap) * out * NR, joined * out, s->k);
             }
         }
         s->inner = inner_columns(s);
@@ -101,7 +107,7 @@ typedef struct {
     const uint8_t *where;
     const md_conv *g;
     conv_scratch room;
-    slide forward;             /* depthwise: the runs of the forward, behind those of dx */
+    slide forward;             /* depthwise: where dw has its taps */
     const real *thin;          /* the weights for thin_dx */
 } backward_work;
 
@@ -129,7 +135,7 @@ static void dense_image(const image_gradients *image, const backward_work *w, re
     const real *dz = dz_image(z, image, g), *x = image->x;
     if (image->db) db_image(image->db, dz, g, resume);
     if (image->dw) {
-        if (is_framed(&f)) {
+        if (is_framed(&f) && !is_depthwise(g)) {
             copy_framed(border, x, &f, 0, f.rows);
             x = border;
         }
@@ -185,7 +191,7 @@ static void conv2d_backward(real *dx, real *dw, real *db, const real *x, const r
     const int sparse = is_sparse(g);
     backward_work work = {dx, dw != NULL, db != NULL, x, w, dy, y, where, g,
                           .room = conv_rooms(g, scratch)};
-    if (is_depthwise(g)) work.forward = forward_slide(g, work.room.runs + g->kh * g->kw, w);
+    if (is_depthwise(g)) work.forward = forward_slide(g, NULL, w);
     if (dx && sparse) turn_weights(work.room.panels, w, g);
     else if (dx && is_thin(g)) work.thin = stored_weights(g, w, work.room.panels);
     else if (dx) dx_phases(g, w, dx, &work.room);

@@ -20,6 +20,7 @@
 
 #include "frame.h"
 #include "micro.h"
+#include "taps.h"
 
 enum {
     SLICE = 192,   /* steps of k whose weights stay in L1 while the rows of a band go by */
@@ -27,8 +28,6 @@ enum {
     PIXELS = 256,  /* of a band at least, so that the weights are worth their way */
     LEAST_ROWS = 4 /* that make a column at the side a tile */
 };
-
-typedef struct { ptrdiff_t first, end; } span;
 
 /* target[y][x] = sum over runs of source[y step_y ..][x step_x ..] . weights, for each group. */
 typedef struct {
@@ -41,7 +40,9 @@ typedef struct {
     ptrdiff_t nruns, k, depth;                /* k of one run; k of all weights of a panel */
     span inner;                               /* columns whose taps all meet columns of the image */
     const real *panels, *bias;                /* [group][panel][depth][NR]; NULL or (cout) */
-    int relu, depthwise;                      /* depthwise: panels are the weights as they are */
+    int relu;
+    int depthwise;                            /* panels are the weights as they are, and in place */
+    tap_axis down, across;                    /* of frame and runs there are these: depthwise.h */
     int patches;                              /* its patches are written out: patches.h */
     int past;                                 /* the target goes past the caches */
 } slide;
@@ -177,15 +178,15 @@ static void slide_rows(const slide *s, real *target, const real *source, ptrdiff
                        ptrdiff_t y1, real *border)
 {
     if (y0 >= y1 || s->cols == 0) return;
+    if (s->depthwise) {
+        depthwise_rows(s, target, source, y0, y1);
+        return;
+    }
     if (is_framed(&s->frame)) {
         copy_framed(border, source, &s->frame, y0 * s->step_y, (y1 - 1) * s->step_y + s->reach);
         source = border;
     } else source += y0 * s->step_y * s->frame.row;
 
-    if (s->depthwise) {
-        depthwise_rows(s, target, source, y0, y1);
-        return;
-    }
     if (s->patches) {
         patch_rows(s, target, source, y0, y1);
         return;
@@ -201,8 +202,9 @@ static void slide_rows(const slide *s, real *target, const real *source, ptrdiff
 
 INLINE double slide_flop(const slide *s)
 {
+    const ptrdiff_t steps = s->depthwise ? s->down.taps * s->across.taps : s->nruns * s->k;
     return 2.0 * (double)(s->rows * s->cols) * (double)(s->channels * s->groups) *
-           (double)(s->nruns * s->k + 1);
+           (double)(steps + 1);
 }
 
 /* The length of one run of k, where `joined` taps of c channels are contiguous. */

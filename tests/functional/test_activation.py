@@ -28,8 +28,10 @@ OPS = {
     "leaky_relu_slope": (lambda x: F.leaky_relu(x, -0.3), lambda x: np.where(x > 0, x, -0.3 * x)),
     "elu": (F.elu, lambda x: np.where(x > 0, x, np.expm1(x))),
     "elu_alpha": (lambda x: F.elu(x, 2.5), lambda x: np.where(x > 0, x, 2.5 * np.expm1(x))),
-    "selu": (F.selu, lambda x: 1.0507009873554805
-             * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x))),
+    "selu": (
+        F.selu,
+        lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(x)),
+    ),
     "gelu_tanh": (lambda x: F.gelu(x, approximate="tanh"), numpy_gelu_tanh),
     "silu": (F.silu, lambda x: x * numpy_sigmoid(x)),
     "sigmoid": (F.sigmoid, numpy_sigmoid),
@@ -78,7 +80,8 @@ def test_empty(name, shape):
 def test_one_node_keeps_its_name(name):
     y = OPS[name][0](Tensor(normals(5), requires_grad=True))
     assert y._op == name.split("_slope")[0].split("_alpha")[0].split("_beta")[0].replace(
-        "gelu_tanh", "gelu")
+        "gelu_tanh", "gelu"
+    )
 
 
 def test_no_dims():

@@ -77,15 +77,19 @@ def test_bits_on_isas_and_threads():
 def test_a_batch_in_slices():
     x = normals((6, 7))
     whole = F.concrete_dropout(x, logit(0.3), **AT).data
-    parts = [F.concrete_dropout(x[:2], logit(0.3), **AT).data,
-             F.concrete_dropout(x[2:], logit(0.3), offset=14, **AT).data]
+    parts = [
+        F.concrete_dropout(x[:2], logit(0.3), **AT).data,
+        F.concrete_dropout(x[2:], logit(0.3), offset=14, **AT).data,
+    ]
     assert_same_bits(np.concatenate(parts), whole)
 
 
 def test_calls_and_streams_differ():
     x = np.ones(100, np.float32)
-    masks = [F.concrete_dropout(x, logit(0.5), training=True, seed=1, stream=s, call=c).data
-             for s, c in [(0, 0), (0, 1), (1, 0)]]
+    masks = [
+        F.concrete_dropout(x, logit(0.5), training=True, seed=1, stream=s, call=c).data
+        for s, c in [(0, 0), (0, 1), (1, 0)]
+    ]
     assert len({m.tobytes() for m in masks}) == 3
 
 
@@ -100,8 +104,9 @@ def test_regularization(p):
     assert_close(alone.data, np.array(0.1 * 7 * entropy))
 
     def fn(rate, w):
-        return F.concrete_regularization(rate, w, 7, weight_regularizer=0.01,
-                                         dropout_regularizer=0.1)
+        return F.concrete_regularization(
+            rate, w, 7, weight_regularizer=0.01, dropout_regularizer=0.1
+        )
 
     assert gradcheck(fn, (rate, w))
 

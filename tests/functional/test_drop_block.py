@@ -35,7 +35,7 @@ def test_share_that_is_dropped(p, block, shared):
     """A pixel is kept where none of the places from which a block reaches it has a corner. Each
     block drops block^2 pixels at once, which widens the spread of the share by `block`."""
     size, n = 28, 60
-    dropped = (F.drop_block2d(ones(n, size, size, 16), p, block, shared=shared, **AT).data == 0)
+    dropped = F.drop_block2d(ones(n, size, size, 16), p, block, shared=shared, **AT).data == 0
     places = size - block + 1
     gamma = p / block**2 * size**2 / places**2
     reach = np.convolve(np.ones(places), np.ones(block))
@@ -137,8 +137,10 @@ def test_a_batch_in_slices(cut, block, shared):
     options = {"shared": shared, **AT}
     whole = F.drop_block2d(x, 0.3, block, **options).data
     before = cut * 72 * (1 if shared else 3)
-    parts = [F.drop_block2d(x[:cut], 0.3, block, **options).data,
-             F.drop_block2d(x[cut:], 0.3, block, offset=before, **options).data]
+    parts = [
+        F.drop_block2d(x[:cut], 0.3, block, **options).data,
+        F.drop_block2d(x[cut:], 0.3, block, offset=before, **options).data,
+    ]
     assert_same_bits(np.concatenate(parts), whole)
 
 

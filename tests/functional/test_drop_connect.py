@@ -99,16 +99,25 @@ def test_samples_differ():
     w = np.ones((50, 40), np.float32)
     y = F.drop_connect(np.ones((30, 50), np.float32), w, None, 0.5, per_sample=True, **AT).data
     assert len({row.tobytes() for row in y}) == 30
-    assert len({row.tobytes() for row in
-                F.drop_connect(np.ones((30, 50), np.float32), w, None, 0.5, **AT).data}) == 1
+    assert (
+        len(
+            {
+                row.tobytes()
+                for row in F.drop_connect(np.ones((30, 50), np.float32), w, None, 0.5, **AT).data
+            }
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize("cut", [0, 1, 4, 6])
 def test_a_batch_in_slices(isa, cut):
     x, w = normals((6, 20)), normals((20, 13))
     whole = F.drop_connect(x, w, None, 0.3, per_sample=True, **AT).data
-    parts = [F.drop_connect(x[:cut], w, None, 0.3, per_sample=True, **AT).data,
-             F.drop_connect(x[cut:], w, None, 0.3, per_sample=True, offset=260 * cut, **AT).data]
+    parts = [
+        F.drop_connect(x[:cut], w, None, 0.3, per_sample=True, **AT).data,
+        F.drop_connect(x[cut:], w, None, 0.3, per_sample=True, offset=260 * cut, **AT).data,
+    ]
     assert_same_bits(np.concatenate(parts), whole)
 
 
@@ -152,8 +161,9 @@ CONVOLUTIONS = {  # kernel, cin, cout, geometry
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_convolution(isa, name, mask):
     kernel, cin, cout, geometry = CONVOLUTIONS[name]
-    x, w, b = leaves((2, 7, 8, cin), (kernel, kernel, cin // geometry.get("groups", 1), cout),
-                     (cout,))
+    x, w, b = leaves(
+        (2, 7, 8, cin), (kernel, kernel, cin // geometry.get("groups", 1), cout), (cout,)
+    )
     expected = F.conv2d(x, F.dropout(w, 0.3, **AT), b, **geometry)
     y = F.drop_connect_conv2d(x, w, b, 0.3, mask=mask, **geometry, **AT)
     assert_same_bits(y.data, expected.data)
@@ -199,11 +209,13 @@ def test_bad_masks_of_weights():
 @pytest.mark.parametrize("per_sample", [False, True])
 def test_nothing_is_dropped(options, per_sample):
     x, w, b = leaves((3, 5), (5, 4), (4,))
-    assert_same_bits(F.drop_connect(x, w, b, per_sample=per_sample, **options).data,
-                     F.linear(x, w, b).data)
+    assert_same_bits(
+        F.drop_connect(x, w, b, per_sample=per_sample, **options).data, F.linear(x, w, b).data
+    )
     image, kernel = leaves((1, 4, 4, 2), (3, 3, 2, 2))
-    assert_same_bits(F.drop_connect_conv2d(image, kernel, None, **options).data,
-                     F.conv2d(image, kernel).data)
+    assert_same_bits(
+        F.drop_connect_conv2d(image, kernel, None, **options).data, F.conv2d(image, kernel).data
+    )
 
 
 @pytest.mark.parametrize("p", [0.2, 0.5])
@@ -211,11 +223,13 @@ def test_moments_of_the_gaussian(p):
     """A unit's mean and variance are those of the sum over its dropped weights."""
     x, w = normals((1, 40), 1), normals((40, 3), 2)
     drawn = []
-    F.drop_connect_gaussian(x, w, None, p, samples=4000, seed=1,
-                            activation=lambda u: drawn.append(u.data) or u)
+    F.drop_connect_gaussian(
+        x, w, None, p, samples=4000, seed=1, activation=lambda u: drawn.append(u.data) or u
+    )
     drawn = np.concatenate(drawn)
-    masked = F.drop_connect(np.repeat(x, 4000, 0), w, None, p, training=True, seed=3,
-                            per_sample=True).data
+    masked = F.drop_connect(
+        np.repeat(x, 4000, 0), w, None, p, training=True, seed=3, per_sample=True
+    ).data
     variance = p / (1 - p) * (x**2) @ (w**2)
     limit = 5.33 * np.sqrt(variance / 4000)
     for sample in (drawn, masked):
@@ -227,8 +241,10 @@ def test_gaussian_is_nearer_to_the_average_than_scaling():
     """Behind a relu, which the mean of its input does not tell the mean of."""
     x, w = normals((8, 100), 1), normals((100, 20), 2)
     relu, p = F.relu, 0.5
-    many = [F.relu(F.drop_connect(x, w, None, p, training=True, seed=1, call=c, per_sample=True))
-            for c in range(300)]
+    many = [
+        F.relu(F.drop_connect(x, w, None, p, training=True, seed=1, call=c, per_sample=True))
+        for c in range(300)
+    ]
     average = sum(y.data for y in many) / 300
     gaussian = F.drop_connect_gaussian(x, w, None, p, activation=relu, samples=300, seed=2).data
     scaled = F.relu(F.drop_connect(x, w, None, p, training=False)).data
@@ -241,23 +257,39 @@ def test_gaussian_noise_is_addressed():
     whole = F.drop_connect_gaussian(x, w, b, 0.3, **options).data
     assert_same_bits(F.drop_connect_gaussian(x, w, b, 0.3, **options).data, whole)
     assert not np.array_equal(F.drop_connect_gaussian(x, w, b, 0.3, call=1, **options).data, whole)
-    parts = [F.drop_connect_gaussian(x[:2], w, b, 0.3, **options).data,
-             F.drop_connect_gaussian(x[2:], w, b, 0.3, offset=8, **options).data]
+    parts = [
+        F.drop_connect_gaussian(x[:2], w, b, 0.3, **options).data,
+        F.drop_connect_gaussian(x[2:], w, b, 0.3, offset=8, **options).data,
+    ]
     assert_same_bits(np.concatenate(parts), whole)
-    assert F.drop_connect_gaussian(x.astype(np.float64), w.astype(np.float64), None, 0.3,
-                                   **options).dtype == np.float64
+    assert (
+        F.drop_connect_gaussian(
+            x.astype(np.float64), w.astype(np.float64), None, 0.3, **options
+        ).dtype
+        == np.float64
+    )
 
 
 # ---- bad input ----
 
 
-@pytest.mark.parametrize("p, error", [(2, ValueError), (-0.1, ValueError), (256, ValueError),
-                                      (float("nan"), ValueError), ("half", TypeError)])
+@pytest.mark.parametrize(
+    "p, error",
+    [
+        (2, ValueError),
+        (-0.1, ValueError),
+        (256, ValueError),
+        (float("nan"), ValueError),
+        ("half", TypeError),
+    ],
+)
 def test_bad_p(p, error):
     x, w = normals((3, 5)), normals((5, 4))
-    for call in (lambda: F.drop_connect(x, w, None, p, training=True),
-                 lambda: F.drop_connect_conv2d(x, w, None, p, training=False),
-                 lambda: F.drop_connect_gaussian(x, w, None, p)):
+    for call in (
+        lambda: F.drop_connect(x, w, None, p, training=True),
+        lambda: F.drop_connect_conv2d(x, w, None, p, training=False),
+        lambda: F.drop_connect_gaussian(x, w, None, p),
+    ):
         with pytest.raises(error, match=f"p must be .*got {p!r}"):
             call()
 

@@ -87,8 +87,10 @@ def test_what_it_takes():
 
 def test_the_same_address_is_the_same_mask():
     x = np.ones(1000, np.float32)
-    masks = [F.dropout(x, 0.5, training=True, seed=seed, stream=stream, call=call).data != 0
-             for seed, stream, call in [(1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 0, 1)]]
+    masks = [
+        F.dropout(x, 0.5, training=True, seed=seed, stream=stream, call=call).data != 0
+        for seed, stream, call in [(1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 0, 1)]
+    ]
     for i, a in enumerate(masks):
         for j, b in enumerate(masks):
             share = (a == b).mean()
@@ -110,8 +112,10 @@ def test_no_seed_is_the_seed_of_manual_seed():
 def test_a_batch_in_slices_has_the_masks_of_the_whole(isa, p, cut):
     x = normals((10, 7, 31))
     whole = F.dropout(x, p, **TRAIN, call=5).data
-    parts = [F.dropout(x[:cut], p, **TRAIN, call=5).data,
-             F.dropout(x[cut:], p, **TRAIN, call=5, offset=cut * 7 * 31).data]
+    parts = [
+        F.dropout(x[:cut], p, **TRAIN, call=5).data,
+        F.dropout(x[cut:], p, **TRAIN, call=5, offset=cut * 7 * 31).data,
+    ]
     assert_same_bits(np.concatenate(parts), whole)
 
 
@@ -193,9 +197,18 @@ def test_training_is_required():
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("p, error", [(2, ValueError), (-0.1, ValueError), (256, ValueError),
-                                      (float("nan"), ValueError), ("half", TypeError),
-                                      (None, TypeError), (True, TypeError)])
+@pytest.mark.parametrize(
+    "p, error",
+    [
+        (2, ValueError),
+        (-0.1, ValueError),
+        (256, ValueError),
+        (float("nan"), ValueError),
+        ("half", TypeError),
+        (None, TypeError),
+        (True, TypeError),
+    ],
+)
 def test_bad_p(p, error, training):
     with pytest.raises(error, match=f"p must be .*got {p!r}"):
         F.dropout(np.ones(3, np.float32), p, training=training)

@@ -71,8 +71,16 @@ def test_bad_address(function):
 
 
 @masked
-@pytest.mark.parametrize("p, error", [(2, ValueError), (-0.1, ValueError), (256, ValueError),
-                                      (float("nan"), ValueError), ("half", TypeError)])
+@pytest.mark.parametrize(
+    "p, error",
+    [
+        (2, ValueError),
+        (-0.1, ValueError),
+        (256, ValueError),
+        (float("nan"), ValueError),
+        ("half", TypeError),
+    ],
+)
 def test_bad_p_and_mask(function, p, error):
     x = np.ones(FUNCTIONS[function], np.float32)
     for training in (True, False):
@@ -117,8 +125,10 @@ def test_eval_of_the_standard_mode_with_p_1():
 
 def test_mean_of_training_is_eval():
     x = np.array([1.0, -2.0, 0.5], np.float32)
-    sums = sum(F.dropout(x, 0.2, training=True, mode="standard", seed=1, call=call).data
-               for call in range(400))
+    sums = sum(
+        F.dropout(x, 0.2, training=True, mode="standard", seed=1, call=call).data
+        for call in range(400)
+    )
     expected = F.dropout(x, 0.2, training=False, mode="standard").data
     assert (np.abs(sums / 400 - expected) < 5.33 * np.abs(x) * np.sqrt(0.2 * 0.8 / 400)).all()
 
@@ -133,8 +143,10 @@ def test_shared_axes(isa, axes):
     small = np.ones([1 if i in np.atleast_1d(axes) % 3 else n for i, n in enumerate(x.shape)],
                     np.float32)  # fmt: skip
     mask = F.dropout(small, 0.4, **TRAIN).data
-    assert_same_bits(F.dropout(x, 0.4, **TRAIN, shared_axes=axes).data,
-                     np.where(mask == 0, np.float32(0), x * mask))
+    assert_same_bits(
+        F.dropout(x, 0.4, **TRAIN, shared_axes=axes).data,
+        np.where(mask == 0, np.float32(0), x * mask),
+    )
 
 
 @pytest.mark.parametrize("function, axes", [
@@ -174,9 +186,18 @@ def test_rank_errors_name_what_fits(function, shape, other):
             function(np.ones(shape, np.float32), 0.5, training=training)
 
 
-@pytest.mark.parametrize("axes, error", [(3, ValueError), (-4, ValueError), ((0, 0), ValueError),
-                                         ((0, -3), ValueError), (0.5, TypeError), (True, TypeError),
-                                         ("0", TypeError)])
+@pytest.mark.parametrize(
+    "axes, error",
+    [
+        (3, ValueError),
+        (-4, ValueError),
+        ((0, 0), ValueError),
+        ((0, -3), ValueError),
+        (0.5, TypeError),
+        (True, TypeError),
+        ("0", TypeError),
+    ],
+)
 def test_bad_shared_axes_and_mode(axes, error):
     with pytest.raises(error, match="shared_axes"):
         F.dropout(np.ones((2, 3, 4), np.float32), 0.5, training=True, shared_axes=axes)
@@ -234,16 +255,32 @@ def test_gaussian_noise_adds():
     assert abs(np.corrcoef(noise, x)[0, 1]) < 5.33 / 2**9
 
 
-@pytest.mark.parametrize("p, error", [(1, ValueError), (1 - 2**-40, ValueError), (2, ValueError),
-                                      ("half", TypeError), (float("nan"), ValueError)])
+@pytest.mark.parametrize(
+    "p, error",
+    [
+        (1, ValueError),
+        (1 - 2**-40, ValueError),
+        (2, ValueError),
+        ("half", TypeError),
+        (float("nan"), ValueError),
+    ],
+)
 def test_bad_p_of_gaussian_dropout(p, error):
     with pytest.raises(error, match=f"p must be .*got {p!r}"):
         F.gaussian_dropout(np.ones(3, np.float32), p, training=True)
 
 
-@pytest.mark.parametrize("std, error", [(-1, ValueError), (float("inf"), ValueError),
-                                        (float("nan"), ValueError), ("a", TypeError),
-                                        (True, TypeError), (None, TypeError)])
+@pytest.mark.parametrize(
+    "std, error",
+    [
+        (-1, ValueError),
+        (float("inf"), ValueError),
+        (float("nan"), ValueError),
+        ("a", TypeError),
+        (True, TypeError),
+        (None, TypeError),
+    ],
+)
 def test_bad_std(std, error):
     with pytest.raises(error, match=f"std must be .*got {std!r}"):
         F.gaussian_noise(np.ones(3, np.float32), std, training=True)

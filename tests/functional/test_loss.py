@@ -123,7 +123,8 @@ def test_pair(name, reduction):
 def test_pair_takes_targets_of_integers():
     assert F.mse_loss(np.float32([1, 2]), [1, 4]).item() == 2
     assert F.binary_cross_entropy_with_logits(np.float32([0, 0]), [0, 1]).item() == np.float32(
-        np.log(2))
+        np.log(2)
+    )
 
 
 def test_binary_cross_entropy_of_zero_logits_has_a_gradient():

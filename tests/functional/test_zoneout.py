@@ -66,8 +66,10 @@ def test_bits_on_isas_and_threads(mask):
 def test_a_batch_in_slices():
     new, old = normals((6, 7), 1), normals((6, 7), 2)
     whole = F.zoneout(new, old, 0.5, **AT).data
-    parts = [F.zoneout(new[:2], old[:2], 0.5, **AT).data,
-             F.zoneout(new[2:], old[2:], 0.5, offset=14, **AT).data]
+    parts = [
+        F.zoneout(new[:2], old[:2], 0.5, **AT).data,
+        F.zoneout(new[2:], old[2:], 0.5, offset=14, **AT).data,
+    ]
     assert_same_bits(np.concatenate(parts), whole)
 
 

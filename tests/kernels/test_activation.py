@@ -11,14 +11,23 @@ from minidrop import _kernels as k
 # name: forward, backward(dout, saved), and whether `saved` is the output
 ACTIVATIONS = {
     "relu": (k.relu, k.relu_backward, True),
-    "leaky_relu": (partial(k.leaky_relu, negative_slope=0.2),
-                   partial(k.leaky_relu_backward, negative_slope=0.2), False),
+    "leaky_relu": (
+        partial(k.leaky_relu, negative_slope=0.2),
+        partial(k.leaky_relu_backward, negative_slope=0.2),
+        False,
+    ),
     "elu": (partial(k.elu, alpha=0.7), partial(k.elu_backward, alpha=0.7), False),
-    "selu": (partial(k.elu, alpha=1.758, scale=1.051),
-             partial(k.elu_backward, alpha=1.758, scale=1.051), False),
+    "selu": (
+        partial(k.elu, alpha=1.758, scale=1.051),
+        partial(k.elu_backward, alpha=1.758, scale=1.051),
+        False,
+    ),
     "gelu": (k.gelu, k.gelu_backward, False),
-    "gelu_tanh": (partial(k.gelu, approximate="tanh"),
-                  partial(k.gelu_backward, approximate="tanh"), False),
+    "gelu_tanh": (
+        partial(k.gelu, approximate="tanh"),
+        partial(k.gelu_backward, approximate="tanh"),
+        False,
+    ),
     "silu": (k.silu, k.silu_backward, False),
     "sigmoid": (k.sigmoid, k.sigmoid_backward, True),
     "tanh": (k.tanh, k.tanh_backward, True),
@@ -75,8 +84,13 @@ def test_infinite_inputs_give_limits(isa, name):
     high = {"sigmoid": 1, "tanh": 1}.get(name, np.inf)
     y = forward(x)
     np.testing.assert_array_equal(y, np.array([low, high], np.float32))
-    slopes = {"relu": (0, 1), "leaky_relu": (0.2, 1), "selu": (0, 1.051), "sigmoid": (0, 0),
-              "tanh": (0, 0)}.get(name, (0, 1))
+    slopes = {
+        "relu": (0, 1),
+        "leaky_relu": (0.2, 1),
+        "selu": (0, 1.051),
+        "sigmoid": (0, 0),
+        "tanh": (0, 0),
+    }.get(name, (0, 1))
     got = backward(np.ones(2, np.float32), y if saves_output else x)
     np.testing.assert_allclose(got, slopes, rtol=1e-6, atol=1e-7)
 

@@ -43,8 +43,9 @@ def test_values(isa, n, first, p, temperature, dtype):
     dx, slope = _kernels.concrete_backward(dout, x, kept, *where)
     z = 1 - kept.astype(np.float64) * (1 - p)
     assert_close(dx, dout * kept)
-    assert_close(slope, (dout * x * kept * (p - z / temperature)).astype(dtype),
-                 scale=scale / temperature)
+    assert_close(
+        slope, (dout * x * kept * (p - z / temperature)).astype(dtype), scale=scale / temperature
+    )
 
 
 def test_isas_and_threads():

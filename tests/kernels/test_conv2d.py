@@ -64,6 +64,17 @@ def test_depthwise_at_vector_edges(isa, channels):
         check_kernel(isa, backward_of(x, w, b, *where), exact=True)
 
 
+@pytest.mark.parametrize("kernel", [(1, 7), (3, 3), (4, 2), (5, 5), (7, 6)])
+@pytest.mark.parametrize("width", [1, 5, 6, 8, 13, 25])
+def test_depthwise_pixels_that_go_together_and_squares_of_taps(isa, kernel, width):
+    x, w, b = conv_inputs(2, (7, width), kernel, (20, 20, 20))
+    half = tuple(k // 2 for k in kernel)
+    for stride, padding, dilation in ((1, half, 1), ((1, 2), half, 1), (1, 7, 2), ((2, 3), 7, 1)):
+        where = (stride, padding, dilation, 20)
+        check_kernel(isa, _kernels.conv2d_forward, x, w, b, *where, relu=True, exact=True)
+        check_kernel(isa, backward_of(x, w, b, *where, relu=True), exact=True)
+
+
 @pytest.mark.parametrize("cin", [191, 192, 193, 384, 400])
 def test_deep_channels_are_cut_into_slices(isa, cin):
     x, w, b = conv_inputs(1, (3, 4), (3, 3), (cin, 3, 1))

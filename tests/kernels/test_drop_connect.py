@@ -46,8 +46,16 @@ def test_masked_product_on_isas_and_threads(form):
     bits = _kernels.mask_bits(b.size, 0.5, *ADDRESS)
     check_same_on_isas(_kernels.matmul_masked, a, b, bits, 0.5, trans=form)
     check_same_on_threads(_kernels.matmul_masked, a, b, bits, 0.5, trans=form)
-    check_kernel(BIT_EQUAL[0] if BIT_EQUAL else "scalar", _kernels.matmul_masked, a, b, bits, 0.5,
-                 trans=form, scale=10)
+    check_kernel(
+        BIT_EQUAL[0] if BIT_EQUAL else "scalar",
+        _kernels.matmul_masked,
+        a,
+        b,
+        bits,
+        0.5,
+        trans=form,
+        scale=10,
+    )
 
 
 def test_masked_product_drops_inf_and_nan(isa):
@@ -92,8 +100,9 @@ def test_each_sample_has_its_matrix(isa, m, k, n, p, dtype):
     for i in range(m):
         kept = _kernels.mask_bits(w.size, p, *ADDRESS, (5 + i) * w.size)
         assert_same_bits(bits[i], kept)
-    assert_same_bits(_kernels.drop_connect_forward(x, w, bias, p, *ADDRESS, 5, want_y=False)[1],
-                     bits)
+    assert_same_bits(
+        _kernels.drop_connect_forward(x, w, bias, p, *ADDRESS, 5, want_y=False)[1], bits
+    )
     again, none = _kernels.drop_connect_forward(x, w, bias, p, *ADDRESS, 5, keep_bits=False)
     assert none is None
     assert_same_bits(again, y)

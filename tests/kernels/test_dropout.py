@@ -42,9 +42,7 @@ def test_isas_are_equal(n):
     x = normals(n, n)
     for p in (0.5, 0.2):
         for first in (0, n // 3):
-            y, bits = check_same_on_isas(
-                _kernels.dropout_forward, x, p, *ADDRESS, first, isas=ISAS
-            )
+            y, bits = check_same_on_isas(_kernels.dropout_forward, x, p, *ADDRESS, first, isas=ISAS)
             (dx,) = check_same_on_isas(_kernels.dropout_backward, x, bits, p, isas=ISAS)
             assert_same_bits(dx, y)
 
@@ -130,8 +128,10 @@ def test_bits_that_do_not_fit():
 
 def test_bad_p_and_address():
     x, bits = np.zeros(3, np.float32), np.zeros(1, np.uint32)
-    for call in (lambda p: _kernels.dropout_forward(x, p, 1),
-                 lambda p: _kernels.dropout_backward(x, bits, p)):
+    for call in (
+        lambda p: _kernels.dropout_forward(x, p, 1),
+        lambda p: _kernels.dropout_backward(x, bits, p),
+    ):
         with pytest.raises(ValueError, match="p must be in .*got 1.5"):
             call(1.5)
         with pytest.raises(TypeError, match="p must be a number.*got 'half'"):

@@ -60,8 +60,7 @@ def test_isas_and_threads():
     x = normals(100_001)
     for multiply in (True, False):
         check_same_on_isas(_kernels.gaussian, x, 0.7, multiply, *ADDRESS, 9)
-        check_same_on_threads(_kernels.gaussian, x, 0.7, multiply, *ADDRESS, 9,
-                              counts=(1, 2, 4, 7))
+        check_same_on_threads(_kernels.gaussian, x, 0.7, multiply, *ADDRESS, 9, counts=(1, 2, 4, 7))
 
 
 def test_golden():
@@ -74,8 +73,12 @@ def test_moments_and_tails():
     z = noise(n).astype(np.float64)
     for power, mean, variance in [(1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)]:
         assert abs((z**power).mean() - mean) < SIGMAS * np.sqrt(variance / n)
-    for limit, share in [(1, 0.31731050786), (2, 0.04550026390), (3, 0.00269979606),
-                         (4, 6.33424837e-5)]:
+    for limit, share in [
+        (1, 0.31731050786),
+        (2, 0.04550026390),
+        (3, 0.00269979606),
+        (4, 6.33424837e-5),
+    ]:
         count = (np.abs(z) > limit).sum()
         assert abs(count - share * n) < SIGMAS * np.sqrt(share * n)
     assert 4.5 < np.abs(z).max() < 6.8

@@ -10,38 +10,63 @@ from minidrop import _kernels
 ISAS = _kernels.available_isas()
 RATES = (0.001, 0.05, 0.1, 0.2, 0.25, 0.3, 1 / 3, 0.5, 0.75, 0.9, 0.95, 0.999)
 # of 1, 2, 3, 8, 9, 16, 17, 18 and 32 digits
-EDGE_RATES = (0.5, 0.25, 0.125, 1 / 256, 1 / 512, 2**-16, 2**-17, 0.5 + 2**-18, 0.2, 1 - 2**-32,
-              2**-32)
+EDGE_RATES = (
+    0.5,
+    0.25,
+    0.125,
+    1 / 256,
+    1 / 512,
+    2**-16,
+    2**-17,
+    0.5 + 2**-18,
+    0.2,
+    1 - 2**-32,
+    2**-32,
+)
 SIGMAS = 5.33  # two-sided 1e-7
 
 # draft-strombergson-chacha-test-vectors-01, ChaCha8 with keys of 256 bits: key, IV, two blocks
 PUBLISHED = {
-    "zeros": ("00" * 32, "00" * 8,
-              "3e00ef2f895f40d67f5bb8e81f09a5a12c840ec3ce9a7f3b181be188ef711a1e"
-              "984ce172b9216f419f445367456d5619314a42a3da86b001387bfdb80e0cfe42"
-              "d2aefa0deaa5c151bf0adb6c01f2a5adc0fd581259f9a2aadcf20f8fd566a26b"
-              "5032ec38bbc5da98ee0c6f568b872a65a08abf251deb21bb4b56e5d8821e68aa"),
-    "one_key_bit": ("01" + "00" * 31, "00" * 8,
-                    "cf5ee9a0494aa9613e05d5ed725b804b12f4a465ee635acc3a311de8740489ea"
-                    "289d04f43c7518db56eb4433e498a1238cd8464d3763ddbb9222ee3bd8fae3c8"
-                    "b4355a7d93dd8867089ee643558b95754efa2bd1a8a1e2d75bcdb32015542638"
-                    "291941feb49965587c4fdfe219cf0ec132a6cd4dc067392e67982fe53278c0b4"),
-    "one_iv_bit": ("00" * 32, "01" + "00" * 7,
-                   "2b8f4bb3798306ca5130d47c4f8d4ed13aa0edccc1be6942090faeeca0d7599b"
-                   "7ff0fe616bb25aa0153ad6fdc88b954903c22426d478b97b22b8f9b1db00cf06"
-                   "470bdffbc488a8b7c701ebf4061d75c5969186497c95367809afa80bd843b040"
-                   "a79abc6e73a91757f1db73c8eacfa543b38f289d065ab2f3032d377b8c37fe46"),
-    "all_ones": ("ff" * 32, "ff" * 8,
-                 "e163bbf8c9a739d18925ee8362dad2cdc973df05225afb2aa26396f2a9849a4a"
-                 "445e0547d31c1623c537df4ba85c70a9884a35bcbf3dfab077e98b0f68135f54"
-                 "81d4933f8b322ac0cd762c27235ce2b31534e0244a9a2f1fd5e94498d47ff108"
-                 "790c009cf9e1a348032a7694cb28024cd96d3498361edb1785af752d187ab54b"),
-    "all_your_base": ("c46ec1b18ce8a878725a37e780dfb7351f68ed2e194c79fbc6aebee1a667975d",
-                      "1ada31d5cf688221",
-                      "838751b42d8ddd8a3d77f48825a2ba752cf4047cb308a5978ef274973be374c9"
-                      "6ad848065871417b08f034e681fe46a93f7d5c61d1306614d4aaf257a7cff08b"
-                      "16f2fda170cc18a4b58a2667ed962774af792a6e7f3c77992540711a7a136d7e"
-                      "8a2f8d3f93816709d45a3fa5f8ce72fde15be7b841acba3a2abd557228d9fe4f"),
+    "zeros": (
+        "00" * 32,
+        "00" * 8,
+        "3e00ef2f895f40d67f5bb8e81f09a5a12c840ec3ce9a7f3b181be188ef711a1e"
+        "984ce172b9216f419f445367456d5619314a42a3da86b001387bfdb80e0cfe42"
+        "d2aefa0deaa5c151bf0adb6c01f2a5adc0fd581259f9a2aadcf20f8fd566a26b"
+        "5032ec38bbc5da98ee0c6f568b872a65a08abf251deb21bb4b56e5d8821e68aa",
+    ),
+    "one_key_bit": (
+        "01" + "00" * 31,
+        "00" * 8,
+        "cf5ee9a0494aa9613e05d5ed725b804b12f4a465ee635acc3a311de8740489ea"
+        "289d04f43c7518db56eb4433e498a1238cd8464d3763ddbb9222ee3bd8fae3c8"
+        "b4355a7d93dd8867089ee643558b95754efa2bd1a8a1e2d75bcdb32015542638"
+        "291941feb49965587c4fdfe219cf0ec132a6cd4dc067392e67982fe53278c0b4",
+    ),
+    "one_iv_bit": (
+        "00" * 32,
+        "01" + "00" * 7,
+        "2b8f4bb3798306ca5130d47c4f8d4ed13aa0edccc1be6942090faeeca0d7599b"
+        "7ff0fe616bb25aa0153ad6fdc88b954903c22426d478b97b22b8f9b1db00cf06"
+        "470bdffbc488a8b7c701ebf4061d75c5969186497c95367809afa80bd843b040"
+        "a79abc6e73a91757f1db73c8eacfa543b38f289d065ab2f3032d377b8c37fe46",
+    ),
+    "all_ones": (
+        "ff" * 32,
+        "ff" * 8,
+        "e163bbf8c9a739d18925ee8362dad2cdc973df05225afb2aa26396f2a9849a4a"
+        "445e0547d31c1623c537df4ba85c70a9884a35bcbf3dfab077e98b0f68135f54"
+        "81d4933f8b322ac0cd762c27235ce2b31534e0244a9a2f1fd5e94498d47ff108"
+        "790c009cf9e1a348032a7694cb28024cd96d3498361edb1785af752d187ab54b",
+    ),
+    "all_your_base": (
+        "c46ec1b18ce8a878725a37e780dfb7351f68ed2e194c79fbc6aebee1a667975d",
+        "1ada31d5cf688221",
+        "838751b42d8ddd8a3d77f48825a2ba752cf4047cb308a5978ef274973be374c9"
+        "6ad848065871417b08f034e681fe46a93f7d5c61d1306614d4aaf257a7cff08b"
+        "16f2fda170cc18a4b58a2667ed962774af792a6e7f3c77992540711a7a136d7e"
+        "8a2f8d3f93816709d45a3fa5f8ce72fde15be7b841acba3a2abd557228d9fe4f",
+    ),
 }
 
 GOLDEN = {
@@ -79,8 +104,9 @@ def test_python_twin_gives_the_published_blocks(name):
     assert got.tobytes() == stream
 
 
-@pytest.mark.parametrize("name, address", [("zeros", (0, 0, 0)), ("one_key_bit", (1, 0, 0)),
-                                           ("one_iv_bit", (0, 0, 1))])
+@pytest.mark.parametrize(
+    "name, address", [("zeros", (0, 0, 0)), ("one_key_bit", (1, 0, 0)), ("one_iv_bit", (0, 0, 1))]
+)
 def test_published_blocks(isa, name, address):
     superblock = _kernels.random_words(256, *address).reshape(16, 16)
     blocks = superblock[:, :2].T.astype("<u4")  # lanes 0 and 1
@@ -113,21 +139,24 @@ def test_against_plain_python(isa, p):
     np.testing.assert_array_equal(keeps(512, p, 5, 6, 7, 512 * chunk), expected)
 
 
-@pytest.mark.parametrize("name, p, n, address", [
-    ("half", 0.5, 100_000, (0, 0, 0, 0)),
-    ("half_again", 0.5, 100_000, (1, 2, 3, 0)),
-    ("half_far", 0.5, 100_000, (1, 2, 3, 2**45 + 77)),
-    ("quarter", 0.25, 100_000, (2**64 - 1, 0, 0, 0)),
-    ("three_quarters", 0.75, 99_999, (0, 2**64 - 1, 0, 1)),
-    ("eighth", 0.125, 70_001, (0, 0, 2**64 - 1, 31)),
-    ("eight_digits", 3 / 256, 70_000, (9, 9, 9, 512)),
-    ("sixteen_digits", 3 / 65536, 70_000, (9, 9, 9, 8192)),
-    ("tenth", 0.1, 70_000, (0, 0, 0, 0)),
-    ("fifth", 0.2, 70_000, (0, 1, 0, 0)),
-    ("fifth_far", 0.2, 70_000, (42, 1, 2, 2**45 + 77)),
-    ("third", 1 / 3, 70_001, (42, 1, 2, 100_001)),
-    ("nearly_all", 0.999, 1_000_000, (7, 0, 0, 0)),
-])
+@pytest.mark.parametrize(
+    "name, p, n, address",
+    [
+        ("half", 0.5, 100_000, (0, 0, 0, 0)),
+        ("half_again", 0.5, 100_000, (1, 2, 3, 0)),
+        ("half_far", 0.5, 100_000, (1, 2, 3, 2**45 + 77)),
+        ("quarter", 0.25, 100_000, (2**64 - 1, 0, 0, 0)),
+        ("three_quarters", 0.75, 99_999, (0, 2**64 - 1, 0, 1)),
+        ("eighth", 0.125, 70_001, (0, 0, 2**64 - 1, 31)),
+        ("eight_digits", 3 / 256, 70_000, (9, 9, 9, 512)),
+        ("sixteen_digits", 3 / 65536, 70_000, (9, 9, 9, 8192)),
+        ("tenth", 0.1, 70_000, (0, 0, 0, 0)),
+        ("fifth", 0.2, 70_000, (0, 1, 0, 0)),
+        ("fifth_far", 0.2, 70_000, (42, 1, 2, 2**45 + 77)),
+        ("third", 1 / 3, 70_001, (42, 1, 2, 100_001)),
+        ("nearly_all", 0.999, 1_000_000, (7, 0, 0, 0)),
+    ],
+)
 def test_golden(name, p, n, address):
     """These hashes freeze the masks: a change of any of them breaks every checkpoint."""
     seed, stream, call, first = address
@@ -208,8 +237,10 @@ def test_no_element_tells_of_another(p):
 
 
 @pytest.mark.parametrize("p", [0.5, 0.1])
-@pytest.mark.parametrize("other", [(1, 0, 0), (2**63, 0, 0), (2**32, 0, 0), (0, 1, 0), (0, 0, 1),
-                                   (0, 2**32, 0), (0, 0, 2**63)])
+@pytest.mark.parametrize(
+    "other",
+    [(1, 0, 0), (2**63, 0, 0), (2**32, 0, 0), (0, 1, 0), (0, 0, 1), (0, 2**32, 0), (0, 0, 2**63)],
+)
 def test_no_mask_tells_of_another(p, other):
     """Addresses that differ in one bit."""
     a, b = (keeps(N, p, *address) - (1 - p) for address in ((0, 0, 0), other))

@@ -45,8 +45,31 @@ def every_kind_of_float(step=100_003):
     """Floats of every exponent and sign, denormals and infinities among them, and what is near the
     places where the results end: about 43,000."""
     bits = np.arange(0, 2**32, step, dtype=np.uint64).astype(np.uint32)
-    edges = np.array([-104, -103.97, -103.9, -88, -87.4, -87.3, -17.4, -9.1, -0.6, -0.35, 0.35, 0.6,
-                      9.1, 88.7, 88.73, 89, 1, 2, 0.7071068, 1.4142135], np.float32)
+    edges = np.array(
+        [
+            -104,
+            -103.97,
+            -103.9,
+            -88,
+            -87.4,
+            -87.3,
+            -17.4,
+            -9.1,
+            -0.6,
+            -0.35,
+            0.35,
+            0.6,
+            9.1,
+            88.7,
+            88.73,
+            89,
+            1,
+            2,
+            0.7071068,
+            1.4142135,
+        ],
+        np.float32,
+    )
     near = (edges.view(np.uint32)[:, None] + np.arange(-200, 200, dtype=np.int64)).astype(np.uint32)
     return np.concatenate([bits, near.ravel()]).view(np.float32)
 

@@ -95,9 +95,7 @@ def test_norms(isa, channels):
     check_past(isa, lambda: _kernels.batch_norm_backward(dy, x, mean, var, weight))
     check_past(isa, lambda: _kernels.layer_norm(x, (channels,), weight, weight))
     _, mean, inverse = _kernels.layer_norm(x, (channels,))
-    check_past(
-        isa, lambda: _kernels.layer_norm_backward(dy, x, (channels,), mean, inverse, weight)
-    )
+    check_past(isa, lambda: _kernels.layer_norm_backward(dy, x, (channels,), mean, inverse, weight))
 
 
 # kernel, stride: windows side by side, with pixels between them, and over each other

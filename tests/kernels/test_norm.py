@@ -13,8 +13,23 @@ from helpers import (
 from minidrop import _kernels as k
 
 # few channels (16 rows fold), around 64 (none do), chunks of rows that end early, one big row
-SHAPES = [(2, 1), (15, 1), (17, 3), (16384, 1), (16401, 1), (33, 5), (40, 16), (100, 17), (600, 63),
-          (257, 64), (256, 65), (7, 100), (50, 1000), (20, 20_000), (5, 3, 7, 20)]
+SHAPES = [
+    (2, 1),
+    (15, 1),
+    (17, 3),
+    (16384, 1),
+    (16401, 1),
+    (33, 5),
+    (40, 16),
+    (100, 17),
+    (600, 63),
+    (257, 64),
+    (256, 65),
+    (7, 100),
+    (50, 1000),
+    (20, 20_000),
+    (5, 3, 7, 20),
+]
 EMPTY = [(0, 5), (0, 80), (4, 0), (2, 0, 3)]
 
 
@@ -32,8 +47,17 @@ def test_batch_norm_at_edges(isa, shape):
     dout = normals(shape, 5)
     terms = x.size // shape[-1]
     for training in (True, False):
-        check_kernel(isa, k.batch_norm_backward, dout, x, mean, var, weight, training=training,
-                     scale=3 + terms / 100)
+        check_kernel(
+            isa,
+            k.batch_norm_backward,
+            dout,
+            x,
+            mean,
+            var,
+            weight,
+            training=training,
+            scale=3 + terms / 100,
+        )
 
 
 @pytest.mark.parametrize("shape", EMPTY)
@@ -113,13 +137,23 @@ def test_bad_batch_norm_arguments_name_themselves():
 
 # ---- layer norm ----
 
-LAYER_SHAPES = [((5, 1), 1), ((3, 7), 1), ((17, 16), 1), ((40, 17), 1), ((9, 33), 1),
-                ((700, 64), 1), ((3, 5000), 1), ((2, 20_000), 1), ((4, 5, 6), 2), ((4, 5, 6), 3)]
+LAYER_SHAPES = [
+    ((5, 1), 1),
+    ((3, 7), 1),
+    ((17, 16), 1),
+    ((40, 17), 1),
+    ((9, 33), 1),
+    ((700, 64), 1),
+    ((3, 5000), 1),
+    ((2, 20_000), 1),
+    ((4, 5, 6), 2),
+    ((4, 5, 6), 3),
+]
 
 
 @pytest.mark.parametrize("shape, trailing", LAYER_SHAPES)
 def test_layer_norm_at_edges(isa, shape, trailing):
-    row = shape[len(shape) - trailing:]
+    row = shape[len(shape) - trailing :]
     x, dout = 3 * normals(shape, 1) + 2, normals(shape, 2)
     weight, bias = normals(row, 3), normals(row, 4)
     _, mean, inverse = check_kernel(isa, k.layer_norm, x, row, weight, bias, scale=3)
@@ -130,7 +164,7 @@ def test_layer_norm_at_edges(isa, shape, trailing):
 
 @pytest.mark.parametrize("shape, trailing", LAYER_SHAPES)
 def test_layer_norm_same_bits(shape, trailing):
-    row = shape[len(shape) - trailing:]
+    row = shape[len(shape) - trailing :]
     x, dout = 3 * normals(shape, 1) + 2, normals(shape, 2)
     weight, bias = normals(row, 3), normals(row, 4)
     for check in (check_same_on_isas, check_same_on_threads):

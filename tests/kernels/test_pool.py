@@ -206,22 +206,26 @@ def test_strided_and_read_only():
     x = normals((2, 3, 6, 8))
     expected = _kernels.max_pool2d_forward(np.ascontiguousarray(x.transpose(0, 2, 3, 1)), 2)
     x.flags.writeable = False
-    for got, want in zip(_kernels.max_pool2d_forward(x.transpose(0, 2, 3, 1), 2), expected,
-                         strict=True):
+    for got, want in zip(
+        _kernels.max_pool2d_forward(x.transpose(0, 2, 3, 1), 2), expected, strict=True
+    ):
         assert_same_bits(got, want)
 
 
-@pytest.mark.parametrize("arguments, words", [
-    ({"kernel_size": 0}, "kernel_size must be from 1"),
-    ({"kernel_size": 2, "stride": 0}, "stride must be from 1"),
-    ({"kernel_size": 2, "padding": -1}, "padding must be from 0"),
-    ({"kernel_size": 2, "padding": 2}, "padding must be at most half"),
-    ({"kernel_size": 3, "padding": 2}, "padding must be at most half"),
-    ({"kernel_size": (2, 2, 2)}, "kernel_size must be an int or two"),
-    ({"kernel_size": 5}, "more than x"),
-    ({"kernel_size": 2, "stride": 2**62}, "stride must be from 1"),
-    ({"kernel_size": 2**62}, "kernel_size must be from 1"),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"kernel_size": 0}, "kernel_size must be from 1"),
+        ({"kernel_size": 2, "stride": 0}, "stride must be from 1"),
+        ({"kernel_size": 2, "padding": -1}, "padding must be from 0"),
+        ({"kernel_size": 2, "padding": 2}, "padding must be at most half"),
+        ({"kernel_size": 3, "padding": 2}, "padding must be at most half"),
+        ({"kernel_size": (2, 2, 2)}, "kernel_size must be an int or two"),
+        ({"kernel_size": 5}, "more than x"),
+        ({"kernel_size": 2, "stride": 2**62}, "stride must be from 1"),
+        ({"kernel_size": 2**62}, "kernel_size must be from 1"),
+    ],
+)
 def test_geometry_that_does_not_fit(arguments, words):
     x = np.zeros((1, 4, 4, 3), np.float32)
     for op in (_kernels.max_pool2d_forward, _kernels.avg_pool2d_forward):
@@ -237,8 +241,11 @@ def test_geometry_of_the_wrong_type(bad):
 
 @pytest.mark.parametrize("shape", [(4, 4, 3), (1, 4, 4, 3, 1), (1, 0, 4, 3), (1, 4, 0, 3)])
 def test_shapes_of_x(shape):
-    for op in (_kernels.max_pool2d_forward, _kernels.avg_pool2d_forward,
-               _kernels.adaptive_avg_pool2d_forward):
+    for op in (
+        _kernels.max_pool2d_forward,
+        _kernels.avg_pool2d_forward,
+        _kernels.adaptive_avg_pool2d_forward,
+    ):
         with pytest.raises(ValueError, match="x must have"):
             op(np.zeros(shape, np.float32), 1)
 

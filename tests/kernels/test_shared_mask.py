@@ -60,8 +60,9 @@ def test_values(isa, name):
             assert_same_bits(_kernels.shared_mask(x, bits, shared, law), expected)
         got = _kernels.shared_mask(x, bits, shared, MAPPED)
         scale, shift, dropped = (dtype(value) for value in MAPPED)
-        np.testing.assert_allclose(got, np.where(kept, x * scale + shift, dropped), rtol=1e-5,
-                                   atol=1e-6)
+        np.testing.assert_allclose(
+            got, np.where(kept, x * scale + shift, dropped), rtol=1e-5, atol=1e-6
+        )
         assert (got[~kept] == dropped).all()
 
 
@@ -77,8 +78,9 @@ def test_isas_are_equal(name):
 def test_threads_are_equal():
     for shape, shared in [((5, 300, 111), (1,)), ((90_001, 3), (1,)), ((3, 99_999), (1,))]:
         bits, _ = mask_of(shape, shared, 0.4)
-        check_same_on_threads(_kernels.shared_mask, normals(shape), bits, shared, SCALED,
-                              counts=(1, 2, 4, 7))
+        check_same_on_threads(
+            _kernels.shared_mask, normals(shape), bits, shared, SCALED, counts=(1, 2, 4, 7)
+        )
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -0.0])
@@ -99,8 +101,10 @@ def test_law_of_dropout_forward(isa):
         y, kept = _kernels.dropout_forward(x, 0.4, *ADDRESS, law=law)
         assert_same_bits(kept, bits)
         assert_same_bits(y, _kernels.shared_mask(x, bits, (), law))
-        assert_same_bits(_kernels.dropout_backward(x, bits, 0.4, scale=law[0]),
-                         _kernels.shared_mask(x, bits, (), (law[0], 0.0, 0.0)))
+        assert_same_bits(
+            _kernels.dropout_backward(x, bits, 0.4, scale=law[0]),
+            _kernels.shared_mask(x, bits, (), (law[0], 0.0, 0.0)),
+        )
 
 
 def test_bad_input():

@@ -81,7 +81,7 @@ def test_minus_inf_has_no_share(isa, cols):
 @pytest.mark.parametrize("bad", [np.nan, np.inf, "all -inf"])
 def test_rows_without_an_answer_are_nan(isa, cols, bad, log):
     x = normals((3, cols))
-    x[1, 2:3 if bad != "all -inf" else None] = -np.inf if bad == "all -inf" else bad
+    x[1, 2 : 3 if bad != "all -inf" else None] = -np.inf if bad == "all -inf" else bad
     if bad == "all -inf":
         x[1] = -np.inf
     y = k.softmax(x, log=log)
@@ -191,8 +191,9 @@ def test_binary_cross_entropy_keeps_small_losses(isa):
     x = np.array([15, -15, 60, -60, 200, -200], np.float32)
     target = np.array([1, 0, 1, 0, 1, 0], np.float32)
     losses = k.binary_cross_entropy(x, target)
-    np.testing.assert_allclose(losses, np.log1p(np.exp(-np.abs(x.astype(np.float64)))), rtol=1e-6,
-                               atol=1e-45)
+    np.testing.assert_allclose(
+        losses, np.log1p(np.exp(-np.abs(x.astype(np.float64)))), rtol=1e-6, atol=1e-45
+    )
     np.testing.assert_array_equal(k.binary_cross_entropy(x[4:], 1 - target[4:]), [200, 200])
 
 

@@ -83,8 +83,14 @@ def test_typical_errors(channels):
 
 
 def test_relu_and_pool_are_fused_with_the_same_bits(isa):
-    for name, pool in (("ragged", 2), ("vector_tails", 2), ("five_ragged", 2), ("whole_tiles", 4),
-                       ("five", 3), ("uneven_padding", 5)):
+    for name, pool in (
+        ("ragged", 2),
+        ("vector_tails", 2),
+        ("five_ragged", 2),
+        ("whole_tiles", 4),
+        ("five", 3),
+        ("uneven_padding", 5),
+    ):
         x, w, b, padding = inputs(name)
         y = forward(x, w, b, padding)
         relu = np.where(y > 0, y, np.float32(0))
@@ -149,11 +155,13 @@ def test_gradients_are_the_adjoint():
     y = forward(x, w, None, padding)
     dy, other_x, other_w = normals(y.shape, 5, y.dtype), normals(x.shape, 6, x.dtype), None
     dx, dw, _ = backward(dy, x, w, padding)
-    np.testing.assert_allclose((dy * forward(other_x, w, None, padding)).sum(),
-                               (dx * other_x).sum(), rtol=1e-12)
+    np.testing.assert_allclose(
+        (dy * forward(other_x, w, None, padding)).sum(), (dx * other_x).sum(), rtol=1e-12
+    )
     other_w = normals(w.shape, 7, w.dtype)
-    np.testing.assert_allclose((dy * forward(x, other_w, None, padding)).sum(),
-                               (dw * other_w).sum(), rtol=1e-12)
+    np.testing.assert_allclose(
+        (dy * forward(x, other_w, None, padding)).sum(), (dw * other_w).sum(), rtol=1e-12
+    )
 
 
 def test_empty_batch(isa):
@@ -218,16 +226,18 @@ def test_asked_where_it_cannot_be(size, kernel, options):
 
 def test_unknown_algo_is_named():
     x, w = normals((1, 5, 5, 4)), normals((3, 3, 4, 4))
-    for call in (lambda: _kernels.conv2d_forward(x, w, algo="fast"),
-                 lambda: _kernels.set_conv_algo("fast"),
-                 lambda: _kernels.set_conv_algo(None)):
+    for call in (
+        lambda: _kernels.conv2d_forward(x, w, algo="fast"),
+        lambda: _kernels.set_conv_algo("fast"),
+        lambda: _kernels.set_conv_algo(None),
+    ):
         with pytest.raises(ValueError, match="algo must be one of auto, direct, winograd, got"):
             call()
     assert _kernels.conv_algo() == "auto"
 
 
 def test_the_switch_decides_for_auto():
-    x, w = normals((1, 6, 6, 4)), normals((3, 3, 4, 4), 1)   # too few channels for auto
+    x, w = normals((1, 6, 6, 4)), normals((3, 3, 4, 4), 1)  # too few channels for auto
     direct, fast = (_kernels.conv2d_forward(x, w, algo=a) for a in ("direct", "winograd"))
     assert (direct != fast).any()
     try:
@@ -237,7 +247,7 @@ def test_the_switch_decides_for_auto():
             assert_same_bits(_kernels.conv2d_forward(x, w, algo="auto"), expected)
             assert_same_bits(_kernels.conv2d_forward(x, w, algo="winograd"), fast)
             assert_same_bits(_kernels.conv2d_forward(x, w, algo="direct"), direct)
-        _kernels.set_conv_algo("winograd")   # where it cannot be, direct
+        _kernels.set_conv_algo("winograd")  # where it cannot be, direct
         strided = _kernels.conv2d_forward(x, w, stride=2, algo="auto")
         assert_same_bits(strided, _kernels.conv2d_forward(x, w, stride=2))
     finally:

@@ -52,8 +52,10 @@ def test_redrawn_masks_wait_nowhere():
 
 def test_p_0_and_1():
     model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0), nn.Linear(8, 2))
-    assert lines(model, 4) == ["Expected active parameters in training: 58",
-                               "Mask bytes for a batch of 64: 0"]
+    assert lines(model, 4) == [
+        "Expected active parameters in training: 58",
+        "Mask bytes for a batch of 64: 0",
+    ]
     model[1].p = 0.75
     assert lines(model, 4)[0].endswith(f": {40 * 0.25 + 16 * 0.25 + 2:.0f}")
 

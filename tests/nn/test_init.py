@@ -51,8 +51,17 @@ def test_spread(fill, std):
 def test_fills_in_place_and_returns_the_tensor():
     w = weight()
     array = w.data
-    fills = [init.uniform_, init.normal_, init.zeros_, init.ones_, init.kaiming_normal_,
-             init.kaiming_uniform_, init.xavier_normal_, init.xavier_uniform_, init.lecun_normal_]
+    fills = [
+        init.uniform_,
+        init.normal_,
+        init.zeros_,
+        init.ones_,
+        init.kaiming_normal_,
+        init.kaiming_uniform_,
+        init.xavier_normal_,
+        init.xavier_uniform_,
+        init.lecun_normal_,
+    ]
     assert all(fill(w) is w for fill in fills) and w.data is array
     assert (init.constant_(w, 7).data == 7).all()
     assert (init.ones_(w).data == 1).all() and (init.zeros_(w).data == 0).all()

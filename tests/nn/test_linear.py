@@ -6,8 +6,15 @@ from helpers import assert_close, integers
 
 from minidrop.nn import Linear
 
-BAD_SIZES = [(0, ValueError), (-3, ValueError), (2.0, TypeError), ("3", TypeError),
-             (None, TypeError), (True, TypeError), (float("nan"), TypeError)]
+BAD_SIZES = [
+    (0, ValueError),
+    (-3, ValueError),
+    (2.0, TypeError),
+    ("3", TypeError),
+    (None, TypeError),
+    (True, TypeError),
+    (float("nan"), TypeError),
+]
 
 
 def test_value_and_gradients():

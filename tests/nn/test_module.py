@@ -26,7 +26,10 @@ def test_lists_in_order_of_definition():
     assert names(model.named_modules()) == ["", "first", "second"]
     assert names(model.named_children()) == ["first", "second"]
     assert names(model.named_buffers()) == [
-        "first.calls", "first.cache", "second.calls", "second.cache",
+        "first.calls",
+        "first.cache",
+        "second.calls",
+        "second.cache",
     ]
     assert [p.shape for p in model.parameters()] == [(3,)] * 3
     assert list(model.children()) == [model.first, model.second]
@@ -36,8 +39,11 @@ def test_lists_in_order_of_definition():
 
 def test_prefix_and_recurse():
     model = Pair()
-    assert names(model.named_parameters("net")) == ["net.bias", "net.first.factor",
-                                                   "net.second.factor"]
+    assert names(model.named_parameters("net")) == [
+        "net.bias",
+        "net.first.factor",
+        "net.second.factor",
+    ]
     assert names(model.named_parameters(recurse=False)) == ["bias"]
     assert len(list(model.parameters(recurse=False))) == 1
     assert names(model.first.named_buffers("x", recurse=False)) == ["x.calls", "x.cache"]

@@ -182,9 +182,15 @@ def test_layers_that_do_more_than_drop_units():
 
 
 def test_channels_and_axes_that_share_a_decision():
-    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Dropout2d(0.5), nn.Conv2d(2, 2, 1),
-                          nn.Dropout(0.3, shared_axes=(0, 1, 2)), nn.Flatten(),
-                          nn.Dropout(0.4, mode="standard", shared_axes=1), nn.Linear(8, 3))
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 3),
+        nn.Dropout2d(0.5),
+        nn.Conv2d(2, 2, 1),
+        nn.Dropout(0.3, shared_axes=(0, 1, 2)),
+        nn.Flatten(),
+        nn.Dropout(0.4, mode="standard", shared_axes=1),
+        nn.Linear(8, 3),
+    )
     nets, x = train.subnetworks(model, outputs="values"), normals((3, 4, 4, 1))
     assert nets.units(x) == {"1": (1, 1, 2), "3": (1, 1, 2), "5": (1,)}
     found = nets.exact(x)

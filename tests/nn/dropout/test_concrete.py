@@ -41,12 +41,14 @@ def test_p_is_the_parameter():
 
 
 def test_with_a_layer():
-    layer = nn.ConcreteDropout(0.3, layer=nn.Linear(8, 4), weight_regularizer=0.1,
-                               dropout_regularizer=0.01, seed=5)
+    layer = nn.ConcreteDropout(
+        0.3, layer=nn.Linear(8, 4), weight_regularizer=0.1, dropout_regularizer=0.01, seed=5
+    )
     dropped = nn.ConcreteDropout(0.3, seed=5)(X)
     assert_same_bits(layer(X).data, layer.layer(dropped).data)
-    expected = F.concrete_regularization(layer.logit, layer.layer.weight, 8,
-                                         weight_regularizer=0.1, dropout_regularizer=0.01)
+    expected = F.concrete_regularization(
+        layer.logit, layer.layer.weight, 8, weight_regularizer=0.1, dropout_regularizer=0.01
+    )
     assert_same_bits(layer.regularization().data, expected.data)
 
 
@@ -114,8 +116,14 @@ def test_a_failed_call_does_not_count():
 
 
 def test_bad_arguments():
-    for p, error in [(0, ValueError), (1e-27, ValueError), (1, ValueError), (2, ValueError),
-                     (float("nan"), ValueError), ("half", TypeError)]:
+    for p, error in [
+        (0, ValueError),
+        (1e-27, ValueError),
+        (1, ValueError),
+        (2, ValueError),
+        (float("nan"), ValueError),
+        ("half", TypeError),
+    ]:
         with pytest.raises(error, match=f"ConcreteDropout: p must be .*got {p!r}"):
             nn.ConcreteDropout(p)
         layer = nn.ConcreteDropout(0.3)

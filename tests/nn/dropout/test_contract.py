@@ -82,8 +82,11 @@ def test_every_variant_is_here_or_has_a_file():
 
 
 def test_the_table_names_every_layer():
-    exported = {value for value in vars(dropout).values() if isinstance(value, type)
-                and issubclass(value, dropout.base.DropoutLayer)}
+    exported = {
+        value
+        for value in vars(dropout).values()
+        if isinstance(value, type) and issubclass(value, dropout.base.DropoutLayer)
+    }
     assert exported == {v.layer for v in dropout.variants()}
     for variant in dropout.variants():
         assert all(variant), variant
@@ -153,8 +156,14 @@ def test_a_failed_call_counts_nothing(row):
 
 @rated
 def test_bad_p(row):
-    for p, error in [(2, ValueError), (-0.1, ValueError), (256, ValueError),
-                     (float("nan"), ValueError), ("half", TypeError), (None, TypeError)]:
+    for p, error in [
+        (2, ValueError),
+        (-0.1, ValueError),
+        (256, ValueError),
+        (float("nan"), ValueError),
+        ("half", TypeError),
+        (None, TypeError),
+    ]:
         with pytest.raises(error, match=f"{row.layer.__name__}: p must be .*got {p!r}"):
             row.make(p)
         layer = row.make()

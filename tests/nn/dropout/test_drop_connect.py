@@ -25,8 +25,16 @@ X = normals((6, 8))
 def test_draws_what_the_function_draws(isa, per_sample):
     layer = DropConnect(nn.Linear(8, 5), 0.3, per_sample, seed=5)
     for call in range(3):
-        expected = F.drop_connect(X, layer.layer.weight, layer.layer.bias, 0.3, training=True,
-                                  per_sample=per_sample, seed=5, call=call)
+        expected = F.drop_connect(
+            X,
+            layer.layer.weight,
+            layer.layer.bias,
+            0.3,
+            training=True,
+            per_sample=per_sample,
+            seed=5,
+            call=call,
+        )
         assert_same_bits(layer(X).data, expected.data)
     assert layer.call == 3
 
@@ -46,8 +54,11 @@ def test_golden(isa):
     linear, conv = nn.Linear(8, 5), nn.Conv2d(2, 3, 2)
     for parameter in [*linear.parameters(), *conv.parameters()]:
         parameter.data[...] = 1
-    got = [DropConnect(linear, 0.3, seed=5)(x), DropConnect(linear, 0.5, True, seed=5)(x),
-           DropConnect(conv, 0.3, seed=5)(np.ones((1, 4, 4, 2), np.float32))]
+    got = [
+        DropConnect(linear, 0.3, seed=5)(x),
+        DropConnect(linear, 0.5, True, seed=5)(x),
+        DropConnect(conv, 0.3, seed=5)(np.ones((1, 4, 4, 2), np.float32)),
+    ]
     assert hashes(*(np.round(y.data, 4) for y in got))[:16] == "8e38677f77d16785"
 
 
@@ -68,8 +79,9 @@ def test_gaussian_inference():
     layer = DropConnect(nn.Linear(8, 5), 0.5, **options)
     layer(X)
     layer.eval()
-    expected = F.drop_connect_gaussian(X, layer.layer.weight, layer.layer.bias, 0.5, samples=20,
-                                       activation=F.relu, seed=3, call=1)
+    expected = F.drop_connect_gaussian(
+        X, layer.layer.weight, layer.layer.bias, 0.5, samples=20, activation=F.relu, seed=3, call=1
+    )
     assert_same_bits(layer(X).data, expected.data)
     assert layer.call == 1, "eval does not count"
     with md.sample_offset(2):
@@ -136,4 +148,5 @@ def test_bad_arguments():
 
 def test_repr():
     assert repr(DropConnect(nn.Linear(3, 3), 0.25, True)).startswith(
-        "DropConnect(\n  p=0.25, per_sample=True\n  (layer): Linear")
+        "DropConnect(\n  p=0.25, per_sample=True\n  (layer): Linear"
+    )

@@ -113,9 +113,17 @@ def test_copies_go_on_from_the_same_call(copied):
     assert twin.call == layer.call == 2 and twin.mask == "recompute"
 
 
-@pytest.mark.parametrize("p, error", [(2, ValueError), (-0.1, ValueError), (256, ValueError),
-                                      (float("nan"), ValueError), ("half", TypeError),
-                                      (None, TypeError)])
+@pytest.mark.parametrize(
+    "p, error",
+    [
+        (2, ValueError),
+        (-0.1, ValueError),
+        (256, ValueError),
+        (float("nan"), ValueError),
+        ("half", TypeError),
+        (None, TypeError),
+    ],
+)
 def test_bad_p(p, error):
     with pytest.raises(error, match=f"Dropout: p must be .*got {p!r}"):
         Dropout(p)

@@ -89,8 +89,16 @@ def test_p_0_counts_and_changes_nothing(name):
 
 
 @every
-@pytest.mark.parametrize("p, error", [(2, ValueError), (-0.1, ValueError), (256, ValueError),
-                                      (float("nan"), ValueError), ("half", TypeError)])
+@pytest.mark.parametrize(
+    "p, error",
+    [
+        (2, ValueError),
+        (-0.1, ValueError),
+        (256, ValueError),
+        (float("nan"), ValueError),
+        ("half", TypeError),
+    ],
+)
 def test_bad_p_names_the_value_and_the_layer(name, p, error):
     kind = name.split()[0]
     with pytest.raises(error, match=f"{kind}: p must be .*got {p!r}"):
@@ -133,13 +141,20 @@ def trained(layer, inputs):
 @every
 def test_threads(name):
     inputs = [np.concatenate([x] * (1 + 200_000 // x.size)) for x in VARIANTS[name][1]]
-    check_same_on_threads(lambda *inputs: trained(make(name)[0], inputs), *inputs,
-                          counts=range(1, 9))
+    check_same_on_threads(
+        lambda *inputs: trained(make(name)[0], inputs), *inputs, counts=range(1, 9)
+    )
 
 
 @every
-@pytest.mark.parametrize("layout", [np.asfortranarray, lambda x: np.repeat(x, 2, axis=-1)[..., ::2],
-                                    lambda x: x[::-1].copy()[::-1]])
+@pytest.mark.parametrize(
+    "layout",
+    [
+        np.asfortranarray,
+        lambda x: np.repeat(x, 2, axis=-1)[..., ::2],
+        lambda x: x[::-1].copy()[::-1],
+    ],
+)
 def test_the_layout_in_memory_does_not_matter(name, layout):
     layer, inputs = make(name)
     moved = trained(make(name)[0], [layout(x) for x in inputs])
@@ -225,8 +240,10 @@ y = nn.DropBlock2d(0.3, 3, seed=5)(x).data
 z = nn.Zoneout(0.3, seed=5)(x, 0 * x).data
 print(md.isa(), __import__("hashlib").sha256(y.tobytes() + z.tobytes()).hexdigest())
 """
-    runs = [run_python(code, MINIDROP_ISA=isa, OMP_NUM_THREADS=n).stdout.split()
-            for isa, n in zip(("reference", md.available_isas()[0]), "13", strict=True)]
+    runs = [
+        run_python(code, MINIDROP_ISA=isa, OMP_NUM_THREADS=n).stdout.split()
+        for isa, n in zip(("reference", md.available_isas()[0]), "13", strict=True)
+    ]
     assert runs[0][1] == runs[1][1] and runs[0][0] != runs[1][0]
 
 
@@ -254,8 +271,17 @@ def test_a_resumed_run_draws_the_masks_that_it_would_have_drawn(tmp_path):
         )  # fmt: skip
         optimizer = optim.Adam(model.parameters(), lr=0.01)
         saved = train.ModelCheckpoint(tmp_path / "{step}", every_n_steps=1)
-        train.fit(model, optimizer, nn.CrossEntropyLoss(), (x, y), epochs=2, batch_size=16,
-                  callbacks=[saved, kill], progress=False, **options)
+        train.fit(
+            model,
+            optimizer,
+            nn.CrossEntropyLoss(),
+            (x, y),
+            epochs=2,
+            batch_size=16,
+            callbacks=[saved, kill],
+            progress=False,
+            **options,
+        )
         return hashes(*model.state_dict().values()), model.extra_state()
 
     expected = run(Kill())

@@ -127,8 +127,9 @@ def test_mask_shape():
 
 def test_bad_arguments():
     cell = Cell(5, 6)
-    with pytest.raises(ValueError, match="'weight' is no parameter of Cell; its parameters: "
-                                         "weight_ih, weight_hh"):
+    with pytest.raises(
+        ValueError, match="'weight' is no parameter of Cell; its parameters: weight_ih, weight_hh"
+    ):
         WeightDrop(cell, "weight")
     for wrong in ((), ("weight_hh", "weight_hh"), "seen", "a.b"):
         with pytest.raises(ValueError, match="WeightDrop: "):
