@@ -38,13 +38,14 @@ INLINE ptrdiff_t common_divisor(ptrdiff_t a, ptrdiff_t b)
 }
 
 /* The most tiles in a block. The more there are, the less often weights are read again; V and M
-   have to stay in L2 beside them. Few images in a forward are cut smaller, for threads to share. */
+   have to stay in L2 beside them. Few images in a forward are cut smaller, for threads to share,
+   but not so small that reading the weights takes longer than what they do. */
 static ptrdiff_t most_tiles(const winograd *s, int backward)
 {
     const int far = POINTS2 * s->in * s->outs > MANY_WEIGHTS;
     const ptrdiff_t fit = BLOCK_REALS / (POINTS2 * larger(1, s->in + s->outs));
     const ptrdiff_t most = larger(fit, far ? 64 : 16), all = s->g->n * s->high * s->wide;
-    return backward ? most : smaller(most, larger(far ? 16 : 8, all / 16));
+    return backward ? most : smaller(most, larger(far ? 32 : 18, all / 16));
 }
 
 /* Images and rows of a block. A strip holds whole windows of a pooling. */

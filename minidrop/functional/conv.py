@@ -1,7 +1,7 @@
 """2-d convolution, channels last: the value, and the closure that returns its gradients."""
 
 from .. import _kernels
-from ..tensor import as_tensors, node, wants_graph
+from ..tensor import node, wants_graph
 from .operands import as_tensor
 
 check_algo = _kernels.check_conv_algo
@@ -28,7 +28,7 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, *, relu=Fals
     size of one image only, unless `set_conv_algo` says otherwise; and never for the gradients
     behind pool > 1, which then differ from those of the separate ops by as much rounding.
     """
-    x, w, (b,) = as_tensor(x), as_tensor(w), as_tensors(b)
+    x, w, b = as_tensor(x), as_tensor(w), b if b is None else as_tensor(b)
     parents = (x, w) if b is None else (x, w, b)
     where = (stride, padding, dilation, groups)
     winners = None

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from .. import _kernels
-from ..tensor import as_tensors, node
+from ..tensor import node
 from .broadcast import sum_to
 from .operands import as_tensor
 
@@ -24,7 +24,7 @@ def linear(x, w, b=None, *, relu=False, dropout=None):
     """
     if dropout is not None and not relu:
         raise ValueError("linear: dropout in the same pass takes a relu before it")
-    x, w, (b,) = as_tensor(x), as_tensor(w), as_tensors(b)
+    x, w, b = as_tensor(x), as_tensor(w), b if b is None else as_tensor(b)
     rows, weight = x.data, w.data
     shape = rows.shape
     if not shape or weight.ndim != 2 or shape[-1] != weight.shape[0]:

@@ -30,12 +30,16 @@ def reshape(x, *shape):
 def flatten(x, start_dim=0, end_dim=-1):
     """Dims start_dim to end_dim, both included, as one. A scalar gets one dim."""
     x = as_tensor(x)
-    if x.ndim == 0:
+    shape = x.data.shape
+    if not shape:
         return reshape(x, 1)
-    first, last = (_kernels.checked_dim(d, x.ndim) for d in (start_dim, end_dim))
+    first = _kernels.checked_dim(start_dim, len(shape))
+    last = _kernels.checked_dim(end_dim, len(shape))
     if first > last:
-        raise ValueError(f"start_dim {start_dim} comes after end_dim {end_dim} of shape {x.shape}")
-    return reshape(x, *x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :])
+        raise ValueError(f"start_dim {start_dim} comes after end_dim {end_dim} of shape {shape}")
+    flat = math.prod(shape[first : last + 1])
+    value = x.data.reshape(shape[:first] + (flat,) + shape[last + 1 :])
+    return node(value, (x,), lambda dout: (dout.reshape(shape),), "flatten")
 
 
 def transpose(x, *axes):

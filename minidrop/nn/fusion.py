@@ -54,20 +54,21 @@ def linear_relu_dropout(x, linear, relu, drop):
 def dropped(drop, compute):
     """compute(mask) with the next mask of a layer, counted; where that is no plain one, what the
     layer makes of compute(None)."""
-    mask = next_mask(drop)
-    if mask is not None:
-        out = compute(mask)
-        drop.call += 1
-        return out
-    return drop(compute(None))
+    plain = drop.mode == "inverted" and not drop.shared_axes
+    if plain and not drop.training:
+        return compute(None)  # the layer would give back its input
+    mask = next_mask(drop) if plain else None
+    if mask is None:
+        return drop(compute(None))
+    out = compute(mask)
+    drop.call += 1
+    return out
 
 
 def next_mask(drop):
-    """(p, seed, stream, call, offset) of the mask that comes next; or None where it is no plain
-    one: not in training, with p = 0, in the standard mode, with shared axes, or when something else
-    says which mask is next."""
-    plain = drop.training and drop.p and drop.mode == "inverted" and not drop.shared_axes
-    if not plain or director() is not None or random.first_sample():
+    """(p, seed, stream, call, offset) of the mask that a layer in training draws next; or None
+    where there is none, p = 0, or something else says which mask is next."""
+    if not drop.p or director() is not None or random.first_sample():
         return None
     return drop.p, drop.seed, drop.stream, drop.call, 0
 
