@@ -19,7 +19,8 @@
 
 enum { WORTH_WAKING_NS = 6000 };
 
-static int chosen_threads; /* 0: none chosen */
+static int chosen_threads;             /* 0: none chosen */
+static _Thread_local int held_workers; /* 0: none held */
 static int in_forked_child;
 
 #if defined(_OPENMP) && defined(MD_FORK)
@@ -47,11 +48,15 @@ int md_workers(void)
 {
 #ifdef _OPENMP
     if (in_forked_child || omp_in_parallel()) return 1;
+    if (held_workers) return held_workers;
     return chosen_threads ? chosen_threads : omp_get_max_threads();
 #else
     return 1;
 #endif
 }
+
+void md_hold_workers(void) { held_workers = md_workers(); }
+void md_let_workers_go(void) { held_workers = 0; }
 
 /* Non-temporal stores of the items are seen before whatever follows them. */
 static void settle(void)

@@ -17,6 +17,8 @@ cdef extern from "memory.h" nogil:
 cdef extern from "parallel.h" nogil:
     int md_workers()
     void md_set_threads(int threads)
+    void md_hold_workers()
+    void md_let_workers_go()
     int md_has_openmp()
 
 

@@ -143,13 +143,21 @@ cdef inline Py_ssize_t item_size(cnp.ndarray a):
 
 
 cdef void *take(Py_ssize_t items, Py_ssize_t item_bytes) except? NULL:
-    """Scratch for one call; md_free gives it back. NULL for none."""
+    """Scratch for one call, for as many workers as there are now: they stay that many until
+    give_back. NULL for none."""
     if items == 0:
         return NULL
     cdef void *block = md_alloc(checked_product(items, item_bytes))
     if block == NULL:
         raise MemoryError(f"no memory for {items * item_bytes} bytes of scratch")
+    md_hold_workers()
     return block
+
+
+cdef void give_back(void *scratch) noexcept:
+    """The end of `take`."""
+    md_free(scratch)
+    md_let_workers_go()
 
 
 _SERVED = {np.dtype(name): np.dtype(name).num
@@ -287,10 +295,11 @@ def tile_peak(Py_ssize_t iterations):
     """Run the micro-kernel on every thread, its operands in L1: returns the floating-point
     operations done."""
     cdef const md_kernels *k = md_table(0)
-    cdef cnp.ndarray scratch = new1(k.tile_peak_scratch(), cnp.NPY_FLOAT32)
+    cdef void *scratch = take(k.tile_peak_scratch(), sizeof(float))
     cdef double flop
     with nogil:
-        flop = k.tile_peak(data(scratch), iterations)
+        flop = k.tile_peak(scratch, iterations)
+    give_back(scratch)
     return flop
 
 
@@ -337,7 +346,7 @@ def matmul(a, b, bias=None, *, trans="NN", bint relu=False):
     cdef double start = now()
     with nogil:
         t.matmul(data(c), data(x), data(y), bias_data, m, n, k, form, relu, scratch)
-    md_free(scratch)
+    give_back(scratch)
     if verbose:
         report(f"matmul {trans}", (m, k, n), start, 2.0 * m * n * k)
     return c
@@ -359,7 +368,7 @@ def matmul_sparse(a, b, *, trans="NN"):
     cdef double start = now()
     with nogil:
         t.matmul_sparse(data(c), data(x), data(y), m, n, k, form, scratch)
-    md_free(scratch)
+    give_back(scratch)
     if verbose:
         report(f"matmul_sparse {trans}", (m, k, n), start, 2.0 * m * n * k)
     return c
@@ -466,7 +475,7 @@ def conv2d_forward(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1, *
         else:
             t.conv2d_forward(data(y), where_data, data(image), data(kernel), bias_data, &g,
                              scratch)
-    md_free(scratch)
+    give_back(scratch)
     if verbose:
         report("conv2d_forward " + ("winograd" if fast else "direct"),
                (shape_of(image), shape_of(kernel)), start, conv_flop(&g))
@@ -520,7 +529,7 @@ def conv2d_backward(dy, x, w, stride=1, padding=0, dilation=1, groups=1, *, relu
         else:
             t.conv2d_backward(dx_data, dw_data, db_data, data(image), data(kernel),
                               data(gradient), y_data, where_data, &g, scratch)
-    md_free(scratch)
+    give_back(scratch)
     if verbose:
         report("conv2d_backward " + ("winograd" if fast else "direct"),
                (shape_of(image), shape_of(kernel)), start, conv_flop(&g) * (want_dx + want_dw))
@@ -838,7 +847,7 @@ cdef cnp.ndarray sum_run(cnp.ndarray x, cnp.ndarray out, Py_ssize_t outer, Py_ss
     cdef void *scratch = take(t.sum_scratch(outer, mid, inner), item_size(x))
     with nogil:
         t.sum(data(out), data(x), outer, mid, inner, squares, divisor, scratch)
-    md_free(scratch)
+    give_back(scratch)
     return out
 
 
@@ -1251,7 +1260,7 @@ def batch_statistics(x):
     cdef double start = now()
     with nogil:
         t.batch_statistics(data(mean), data(var), data(a), rows, c, scratch)
-    md_free(scratch)
+    give_back(scratch)
     if verbose:
         report("batch_statistics", shape_of(a), start, 0)
     return mean, var
@@ -1277,7 +1286,7 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, eps=1e-5):
     with nogil:
         t.batch_norm_forward(data(y), data(a), data(mean), data(var), weight_data, bias_data, rows,
                              c, small, scratch)
-    md_free(scratch)
+    give_back(scratch)
     if verbose:
         report("batch_norm", shape_of(a), start, 0)
     return y
@@ -1305,7 +1314,7 @@ def batch_norm_backward(dout, x, mean, var, weight=None, eps=1e-5, *, bint train
     with nogil:
         t.batch_norm_backward(dx_data, data(dweight), data(dbias), data(dy), data(a), data(middle),
                               data(spread), weight_data, rows, c, small, training, scratch)
-    md_free(scratch)
+    give_back(scratch)
     if verbose:
         report("batch_norm_backward", shape_of(a), start, 0)
     return dx, dweight, dbias
@@ -1385,7 +1394,7 @@ def layer_norm_backward(dout, x, tuple normalized_shape, mean, inverse, weight=N
     with nogil:
         t.layer_norm_backward(data(dx), dweight_data, dbias_data, data(dy), data(a), data(middle),
                               data(scale), weight_data, rows, cols, scratch)
-    md_free(scratch)
+    give_back(scratch)
     if verbose:
         report("layer_norm_backward", shape_of(a), start, 0)
     return dx, dweight, dbias
@@ -1817,7 +1826,7 @@ def matmul_masked(a, b, bits, p, bias=None, *, trans="NN"):
     cdef double start = now()
     with nogil:
         t.matmul_masked(data(c), data(x), data(y), words, scale, bias_data, m, n, k, form, scratch)
-    md_free(scratch)
+    give_back(scratch)
     if verbose:
         report(f"matmul_masked {trans}", (m, k, n), start, 2.0 * m * n * k)
     return c
@@ -1979,7 +1988,7 @@ def drop_block_forward(x, seed_p, block_size, seed, stream=0, call=0, offset=0, 
         with nogil:
             t.drop_block_forward(y_data, <uint32_t *>data(bits), data(scales), data(a), &g, &s,
                                  first, threshold, scratch)
-        md_free(scratch)
+        give_back(scratch)
     if verbose:
         report("drop_block_forward", (shape_of(a), block_size), began, 0)
     return y, bits, scales
@@ -2270,9 +2279,9 @@ def update(list params, list grads, list states, list rules, list steps):
             if scratch_size and grads[i] is not None:
                 limit_columns(params[i], (<UpdateRule>rules[i]).max_norm, scratch)
     finally:
-        md_free(lists)
-        md_free(spans)
-        md_free(scratch)
+        give_back(lists)
+        give_back(spans)
+        give_back(scratch)
     if verbose:
         report("update", f"{used[0] + used[1]} parameters", start, 0)
 
@@ -2317,5 +2326,5 @@ def scale_list(list arrays, double factor):
             md_table(0).scale_list(lists, used[0], factor)
             md_table(1).scale_list(lists + count, used[1], factor)
     finally:
-        md_free(lists)
-        md_free(spans)
+        give_back(lists)
+        give_back(spans)

@@ -137,3 +137,36 @@ def test_kernels_run_on_several_python_threads_at_once():
     assert len(got) == 20
     for c in got:
         assert_same_bits(c, expected)
+
+
+CHOSEN_MEANWHILE = """
+import threading
+import numpy as np
+from minidrop import _kernels
+
+x, w = np.ones((8, 20, 20, 32), np.float32), np.ones((3, 3, 32, 32), np.float32)
+dy = np.ones((8, 18, 18, 32), np.float32)
+done = threading.Event()
+
+def choose():
+    while not done.is_set():
+        for n in (1, 12):
+            _kernels.set_num_threads(n)
+
+_kernels.set_num_threads(1)
+expected = [g.tobytes() for g in _kernels.conv2d_backward(dy, x, w)]
+chooser = threading.Thread(target=choose)
+chooser.start()
+try:
+    found = [_kernels.conv2d_backward(dy, x, w) for _ in range(40)]
+finally:
+    done.set()
+    chooser.join()
+print(all([g.tobytes() for g in gradients] == expected for gradients in found))
+"""
+
+
+@needs_openmp
+def test_a_number_chosen_while_a_kernel_runs_is_for_the_next():
+    """Its scratch has room for the threads that it began with."""
+    assert run_python(CHOSEN_MEANWHILE).stdout.strip() == "True"
