@@ -35,6 +35,7 @@ INLINE ptrdiff_t panel_reals(const md_conv *g)
 }
 INLINE ptrdiff_t border_reals(const md_conv *g)
 {
+    if (is_depthwise(g)) return 0;       /* taps beside the image are left out */
     const frame x = x_frame(g), dz = dz_frame(g);
     return larger(frame_reals(&x), frame_reals(&dz));
 }
