@@ -69,14 +69,11 @@ static slide forward_slide(const md_conv *g, md_run *runs, const real *panels)
                .row = g->ow * g->cout, .col = g->cout, .group = out, .step_y = g->stride_h,
                .step_x = g->stride_w, .source_group = in, .frame = x_frame(g),
                .reach = (g->kh - 1) * g->dil_h + 1, .runs = runs, .k = run_length(joined, in),
-               .depth = g->kh * g->kw * in, .panels = panels};
-    if (is_depthwise(g)) {
-        s.depthwise = 1;
-        s.down = forward_axis(g->kh, g->stride_h, g->pad_h, g->dil_h, g->h, g->w * g->cin,
-                              g->kw * g->cin);
-        s.across = forward_axis(g->kw, g->stride_w, g->pad_w, g->dil_w, g->w, g->cin, g->cin);
-        return s;
-    }
+               .depth = g->kh * g->kw * in, .panels = panels, .depthwise = is_depthwise(g)};
+    s.down = forward_axis(g->kh, g->stride_h, g->pad_h, g->dil_h, g->h, g->w * g->cin,
+                          g->kw * g->cin);
+    s.across = forward_axis(g->kw, g->stride_w, g->pad_w, g->dil_w, g->w, g->cin, g->cin);
+    if (s.depthwise) return s;
     for (ptrdiff_t ky = 0; ky < g->kh; ky++)
         for (ptrdiff_t kx = 0; kx < g->kw; kx += joined)
             s.nruns = add_runs(runs, s.nruns,

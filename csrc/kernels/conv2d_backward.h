@@ -50,13 +50,11 @@ static void dx_phases(const md_conv *g, const real *w, const real *dx, const con
                      .reach = f.rows - rows + 1, .runs = runs, .k = run_length(joined, out),
                      .depth = taps * out, .panels = weights, .depthwise = depthwise};
         s->past = slides_past(s, dx, g->n * x_reals(g));
-        if (depthwise) {
-            s->down = turned_axis(g->kh, g->stride_h, g->pad_h, g->dil_h, g->oh, g->ow * g->cout,
-                                  g->kw * g->cin, y0);
-            s->across = turned_axis(g->kw, g->stride_w, g->pad_w, g->dil_w, g->ow, g->cout, g->cin,
-                                    x0);
-            continue;
-        }
+        s->down = turned_axis(g->kh, g->stride_h, g->pad_h, g->dil_h, g->oh, g->ow * g->cout,
+                              g->kw * g->cin, y0);
+        s->across = turned_axis(g->kw, g->stride_w, g->pad_w, g->dil_w, g->ow, g->cout, g->cin,
+                                x0);
+        if (depthwise) continue;
         for (ptrdiff_t ky = g->kh - 1; ky >= 0; ky--) {
             const ptrdiff_t y = y0 + g->pad_h - ky * g->dil_h;
             if (y % g->stride_h) continue;

@@ -41,8 +41,8 @@ typedef struct {
     span inner;                               /* columns whose taps all meet columns of the image */
     const real *panels, *bias;                /* [group][panel][depth][NR]; NULL or (cout) */
     int relu;
-    int depthwise;                            /* panels are the weights as they are, and in place */
-    tap_axis down, across;                    /* of frame and runs there are these: depthwise.h */
+    int depthwise;                            /* no runs; panels are the weights as they are */
+    tap_axis down, across;                    /* where taps meet the source, without its frame */
     int patches;                              /* its patches are written out: patches.h */
     int past;                                 /* the target goes past the caches */
 } slide;
@@ -75,17 +75,11 @@ INLINE span met_taps(const slide *s, const md_run *run, ptrdiff_t x)
     return (span){larger(0, f->left - at), smaller(larger(1, s->k / f->c), f->left + f->w - at)};
 }
 
-/* For slides with all their runs; all columns where few channels are not worth a difference. */
+/* All columns where few channels are not worth a difference. */
 static span inner_columns(const slide *s)
 {
-    span cols = {0, s->cols};
-    if (s->groups > 1 || s->frame.c < W) return cols;
-    const ptrdiff_t taps = larger(1, s->k / s->frame.c);
-    for (const md_run *run = s->runs; run < s->runs + s->nruns; run++) {
-        while (cols.first < cols.end && met_taps(s, run, cols.first).first > 0) ++cols.first;
-        while (cols.first < cols.end && met_taps(s, run, cols.end - 1).end < taps) --cols.end;
-    }
-    return cols;
+    if (s->groups > 1 || s->frame.c < W) return (span){0, s->cols};
+    return all_met(&s->across, s->cols);
 }
 
 /* `inner` is all columns where too few rows are left to treat those at the sides apart. */
