@@ -19,7 +19,7 @@ void md_free(void *block);      /* NULL is allowed */
 void md_pool_trim(void);        /* give every waiting block back to the system */
 md_pool_counts md_pool_stats(void);
 
-/* The bytes of the last cache, whose half an output must fill before it goes past the caches. */
+/* The bytes of the last cache: an output of a quarter of them and more goes past the caches. */
 size_t md_cache_bytes(void);
 void md_set_cache_bytes(size_t bytes);   /* 0: ask the machine, as at the start */
 

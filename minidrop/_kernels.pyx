@@ -201,7 +201,7 @@ def cache_bytes():
 
 
 def set_cache_bytes(size_t n):
-    """Behave as with a last cache of n bytes: outputs of half of it and more are stored past it.
+    """Behave as with a last cache of n bytes: outputs of a quarter of it and more go past it.
     Changes no result. 0: ask the machine, as at the start."""
     md_set_cache_bytes(n)
 

@@ -22,7 +22,7 @@
 #include "micro.h"
 #include "pack.h"
 
-enum { KC = NR > 16 ? 192 : 256, MC = 256, NC = 2048, FAR_REALS = 1 << 20 };
+enum { KC = 256, MC = 256, NC = 2048, FAR_REALS = 1 << 20 };
 enum { ALONE = 512 };       /* columns at most of a block that makes its own panels of b */
 enum { NEAR_REALS = 256 };  /* of a row of a, in TN: so few that rows hardly collide in L1 */
 enum { A_SCRATCH = KC * (MC + 2 * MR) + W, B_SCRATCH = KC * (ALONE + NR) };

@@ -32,7 +32,7 @@ INLINE int at_vector(const real *p) { return (uintptr_t)p % VB == 0; }
 /* Whether an output of n reals from y on goes past the caches. */
 INLINE int goes_past(const real *y, ptrdiff_t n)
 {
-    return NONTEMPORAL && at_vector(y) && (size_t)n * sizeof(real) >= md_cache_bytes() / 2;
+    return NONTEMPORAL && at_vector(y) && (size_t)n * sizeof(real) >= md_cache_bytes() / 4;
 }
 
 /* The same for an output that is written in pieces, which should be whole lines of the cache: rows
