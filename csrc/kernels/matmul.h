@@ -25,6 +25,7 @@
 enum { KC = 256, MC = 256, NC = 2048, FAR_REALS = 1 << 20 };
 enum { ALONE = 512 };       /* columns at most of a block that makes its own panels of b */
 enum { NEAR_REALS = 256 };  /* of a row of a, in TN: so few that rows hardly collide in L1 */
+enum { NEAR_ROW = 32 * NR }; /* columns of a b whose rows are near enough to be read in place */
 enum { A_SCRATCH = KC * (MC + 2 * MR) + W, B_SCRATCH = KC * (ALONE + NR) };
 enum { C_SCRATCH = MC * (NC + NR), SCRATCH = A_SCRATCH + B_SCRATCH + C_SCRATCH };
 
@@ -38,13 +39,13 @@ typedef struct {
     real *shared, *scratch;           /* b in panels: [slice][panel][kc][NR]; for each worker */
 } matmul_work;
 
-/* Blocks by shape alone: low rather than narrow, as they share copies of b, but not so low that
-   copies of their own cost much. */
+/* Blocks are low rather than narrow, as they share copies of b, but not so low that copies of their
+   own cost much. Each reads its parts of a and b, so a worker alone makes no more than it must. */
 static void matmul_blocks(matmul_work *w)
 {
     ptrdiff_t down = ceil_div(w->m, MC), across = ceil_div(w->n, down > 2 ? NC : ALONE);
     const double flop = 2.0 * (double)w->m * (double)w->n * (double)w->k;
-    const ptrdiff_t wanted = flop < 1e6 ? 1 : flop < 2e7 ? 2 : 4;
+    const ptrdiff_t wanted = md_workers() == 1 || flop < 1e6 ? 1 : flop < 2e7 ? 2 : 4;
     while (down * across < wanted) {
         const ptrdiff_t height = w->m / down, width = w->n / across;
         if (height >= 24 * MR) down *= 2;
@@ -58,7 +59,8 @@ static void matmul_blocks(matmul_work *w)
     w->blocks_across = ceil_div(w->n, w->nc);
     w->slices = larger(1, ceil_div(w->k, KC));
 
-    w->copies_b = w->form == MD_NT || (w->m > 4 * MR && (w->n > 4 * NR || w->form == MD_NN));
+    const int repays = w->m > 24 * MR && (w->n > 4 * NR || w->form == MD_NN);
+    w->copies_b = w->form == MD_NT || repays || (w->m > 4 * MR && w->n > NEAR_ROW);
     w->shares_b = w->copies_b && w->blocks_down > 2;
     w->slice_of_b = !w->shares_b && w->form != MD_NT && w->k * w->n > FAR_REALS;
     const ptrdiff_t repay = w->form != MD_TN ? 512 : w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;

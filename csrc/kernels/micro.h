@@ -22,6 +22,9 @@
 #define NV MD_TILE_VECTORS          /* vectors across a full tile */
 enum { MR = MD_TILE_ROWS, NR = NV * W, MOST_ROWS = 14, MOST_VECTORS = 8, AHEAD = 12 };
 
+/* Of L1: the lines that a set holds, and how far apart places of the same set lie. */
+enum { WAYS = 8, SET_BYTES = 4096 };
+
 typedef struct { ptrdiff_t a, b; } md_run;
 
 typedef struct {
@@ -74,7 +77,10 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
 
     for (ptrdiff_t tile = t->count; tile > 0; tile--) {
         /* the rows of C of the next tile can come while this one goes on */
-        if (!t->past) EACH(i, rows) __builtin_prefetch(c + (rows + i) * c_row);
+        if (!t->past)
+            EACH(i, rows)
+                EACH(j, ceil_div(nv * W, LINE_REALS))
+                    __builtin_prefetch(c + (rows + i) * c_row + j * LINE_REALS);
         if (t->resume)
             EACH(i, rows)
                 EACH(j, nv) acc[i][j] = load_column(from + i * from_row, j, last, part);
@@ -187,12 +193,12 @@ static void tile_rows(md_tile *t, ptrdiff_t rows)
     *t = whole;
 }
 
-/* n rows in the fewest tiles of at most MR rows, as equal as can be (26 into 13 + 13). */
+/* n rows in the fewest tiles of at most `most` rows, as equal as can be (26 into 13 + 13). */
 typedef struct { ptrdiff_t count, least, taller; } tiling;
 
-INLINE tiling tiling_of(ptrdiff_t n)
+INLINE tiling tiling_of(ptrdiff_t n, ptrdiff_t most)
 {
-    const ptrdiff_t count = ceil_div(n, MR), least = count ? n / count : 0;
+    const ptrdiff_t count = ceil_div(n, most), least = count ? n / count : 0;
     return (tiling){count, least, n - count * least};
 }
 INLINE ptrdiff_t tile_height(const tiling *cut, ptrdiff_t tile)
@@ -200,10 +206,12 @@ INLINE ptrdiff_t tile_height(const tiling *cut, ptrdiff_t tile)
     return cut->least + (tile < cut->taller);
 }
 
-/* All n rows of C below t, and t->cols columns. t is put back. */
+/* All n rows of C below t, and t->cols columns. Rows of a that fall on one set of L1 are taken as
+   many at a time as it holds. t is put back. */
 static void tile_column(md_tile *t, ptrdiff_t n)
 {
-    const tiling cut = tiling_of(n);
+    const int collide = t->a_row * (ptrdiff_t)sizeof(real) % SET_BYTES == 0;
+    const tiling cut = tiling_of(n, collide ? smaller(WAYS, MR) : MR);
     const md_tile first = *t;
     t->count = cut.taller;
     if (t->count) tile_rows(t, cut.least + 1);

@@ -32,13 +32,11 @@ static void copy_transposed(real *to, ptrdiff_t to_row, const real *from, ptrdif
 
 /* ---- the operand whose rows are those of the tiles: to [tile][k][MR] ---- */
 
-enum { WAYS = 8 };  /* of an L1 set: so many rows may lie any power of two apart */
-
 /* from (k, rows): each row is dealt out to the tiles. */
 static void copy_columns(real *to, const real *from, ptrdiff_t from_row, ptrdiff_t k,
                          ptrdiff_t rows)
 {
-    const tiling cut = tiling_of(rows);
+    const tiling cut = tiling_of(rows, MR);
     for (ptrdiff_t p0 = 0; p0 < k; p0 += WAYS) {
         /* what a whole vector reads and writes too far belongs to the next p, if there is one */
         const ptrdiff_t p1 = smaller(k, p0 + WAYS), whole = MR <= W ? smaller(p1, k - 1) : p0;
@@ -60,7 +58,7 @@ static void copy_columns(real *to, const real *from, ptrdiff_t from_row, ptrdiff
 /* from (rows, k). */
 static void copy_rows(real *to, const real *from, ptrdiff_t from_row, ptrdiff_t k, ptrdiff_t rows)
 {
-    const tiling cut = tiling_of(rows);
+    const tiling cut = tiling_of(rows, MR);
     for (ptrdiff_t tile = 0; tile < cut.count; from += tile_height(&cut, tile++) * from_row)
         copy_transposed(to + tile * k * MR, MR, from, from_row, tile_height(&cut, tile), k);
 }
