@@ -75,19 +75,22 @@ static void dx_phases(const md_conv *g, const real *w, const real *dx, const con
 
 /* ---- the gradient of bias ---- */
 
-/* db (+)= the sum of dz over the pixels of one image: some vectors of channels side by side, since
+/* db (+)= the sum of dz over the pixels of one image: `side` vectors of channels side by side, since
    each sum waits for itself. */
+INLINE void db_columns(real *db, const real *dz, const md_conv *g, int resume, const int side)
+{
+    vf sum[4];
+    EACH(v, side) sum[v] = resume ? load(db + v * W) : zero();
+    for (ptrdiff_t i = 0; i < g->oh * g->ow; i++, dz += g->cout)
+        EACH(v, side) sum[v] += load(dz + v * W);
+    EACH(v, side) store(db + v * W, sum[v]);
+}
+
 static void db_image(real *db, const real *dz, const md_conv *g, int resume)
 {
-    enum { SIDE = 4 };
     ptrdiff_t j = 0;
-    for (; j + SIDE * W <= g->cout; j += SIDE * W) {
-        vf sum[SIDE];
-        EACH(v, SIDE) sum[v] = resume ? load(db + j + v * W) : zero();
-        for (const real *z = dz + j; z < dz + z_reals(g); z += g->cout)
-            EACH(v, SIDE) sum[v] += load(z + v * W);
-        EACH(v, SIDE) store(db + j + v * W, sum[v]);
-    }
+    for (; j + 4 * W <= g->cout; j += 4 * W) db_columns(db + j, dz + j, g, resume, 4);
+    for (; j + 2 * W <= g->cout; j += 2 * W) db_columns(db + j, dz + j, g, resume, 2);
     for (ptrdiff_t m; j < g->cout; j += W) {
         m = smaller(W, g->cout - j);
         vf sum = resume ? load_some(db + j, m) : zero();

@@ -9,6 +9,7 @@
 #define MD_CONV2D_DW_H
 
 #include "conv_scratch.h"
+#include "patches.h"
 
 /* Pixels of an image's dz that follow each other: rows of it, or of one row at most SWEEP. */
 typedef struct { ptrdiff_t y0, rows, x0, cols; } sweep;
@@ -47,6 +48,35 @@ static void dw_columns(real *dw, const real *x, const dz_columns *dz, const swee
     }
 }
 
+/* The same for an image of one channel: all taps are rows of a tile, where a tile for each ky
+   would read dz again and again. */
+static void dw_taps(real *dw, const real *x, const real *dz, const sweep *s, const md_conv *g,
+                    int resume)
+{
+    real patches[PATCHES + W];
+    const ptrdiff_t x_row = x_frame(g).row, pixels = s->rows * s->cols;
+    const md_run whole = {0, 0};
+    md_tile t = {.a = patches, .a_row = pixels, .a_step = 1, .b_step = g->cout, .runs = &whole,
+                 .nruns = 1, .k = pixels, .c_row = g->cout, .resume = resume};
+    real *to = patches;
+    x += s->y0 * g->stride_h * x_row + s->x0;
+    for (ptrdiff_t ky = 0; ky < g->kh; ky++)
+        for (ptrdiff_t kx = 0; kx < g->kw; kx++)
+            to = write_tap(to, x + ky * g->dil_h * x_row + kx * g->dil_w, g->stride_h * x_row,
+                           s->rows, s->cols);
+    for (ptrdiff_t j = 0; j < g->cout; j += NR) {
+        t.cols = smaller(NR, g->cout - j);
+        t.b = dz + j;
+        t.c = dw + j;
+        tile_column(&t, g->kh * g->kw);
+    }
+}
+
+INLINE int has_dw_taps(const md_conv *g)
+{
+    return g->cin == 1 && g->stride_w == 1 && g->kh * g->kw <= FEW_TAPS;
+}
+
 /* A sweep's dz is copied in panels; but few rows of dw, as in a first layer, do not repay that, and
    want tiles wider than a panel. */
 static void dw_sweep(real *dw, const real *x, const real *dz, const sweep *s, const md_conv *g,
@@ -75,7 +105,9 @@ static void dw_image(real *dw, const real *x, const real *dz, const md_conv *g, 
     for (ptrdiff_t y = 0; y < g->oh; y += rows)
         for (ptrdiff_t x0 = 0; x0 < g->ow; x0 += cols, resume = 1) {
             const sweep s = {y, smaller(rows, g->oh - y), x0, smaller(cols, g->ow - x0)};
-            dw_sweep(dw, x, dz, &s, g, resume, room);
+            if (has_dw_taps(g))
+                dw_taps(dw, x, dz + (y * g->ow + x0) * g->cout, &s, g, resume);
+            else dw_sweep(dw, x, dz, &s, g, resume, room);
         }
 }
 

@@ -20,18 +20,25 @@ INLINE int has_patches(const slide *s)
            s->depth * s->cols <= PATCHES && s->row == s->cols * s->col;
 }
 
+/* One tap of `lines` rows of the target. Returns where the next tap goes. */
+INLINE real *write_tap(real *to, const real *from, ptrdiff_t from_row, ptrdiff_t lines,
+                       ptrdiff_t cols)
+{
+    const ptrdiff_t whole = cols - cols % W;
+    for (ptrdiff_t y = 0; y < lines; y++, to += cols, from += from_row) {
+        for (ptrdiff_t i = 0; i < whole; i += W) store(to + i, load(from + i));
+        if (whole < cols) store(to + whole, load_part(from + whole, cols - whole));
+    }
+    return to;
+}
+
 /* `lines` rows of the target, whose first begins at `source`. */
 static void write_patches(real *to, const slide *s, const real *source, ptrdiff_t lines)
 {
-    const ptrdiff_t cols = s->cols, whole = cols - cols % W;
     for (ptrdiff_t r = 0; r < s->nruns; r++)
-        for (ptrdiff_t tap = 0; tap < s->k; tap++) {
-            const real *from = source + s->runs[r].a + tap;
-            for (ptrdiff_t y = 0; y < lines; y++, to += cols, from += s->step_y * s->frame.row) {
-                for (ptrdiff_t i = 0; i < whole; i += W) store(to + i, load(from + i));
-                if (whole < cols) store(to + whole, load_part(from + whole, cols - whole));
-            }
-        }
+        for (ptrdiff_t tap = 0; tap < s->k; tap++)
+            to = write_tap(to, source + s->runs[r].a + tap, s->step_y * s->frame.row, lines,
+                           s->cols);
 }
 
 /* Rows y0 .. y1 of the target, which begin at row y0 step_y of the framed image: at `source`. */
