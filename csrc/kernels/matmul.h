@@ -48,7 +48,8 @@ static void matmul_blocks(matmul_work *w)
     const ptrdiff_t wanted = md_workers() == 1 || flop < 1e6 ? 1 : flop < 2e7 ? 2 : 4;
     while (down * across < wanted) {
         const ptrdiff_t height = w->m / down, width = w->n / across;
-        if (height >= 24 * MR) down *= 2;
+        const ptrdiff_t low = w->form == MD_NT || height < width ? 24 * MR : 8 * MR;
+        if (height >= low) down *= 2;
         else if (width >= 2 * NR) across *= 2;
         else if (height >= 2 * MR) down *= 2;
         else break;

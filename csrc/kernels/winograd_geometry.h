@@ -13,6 +13,7 @@
 
 enum {
     BLOCK_REALS = 160 * 1024,   /* of transformed x and y in a block, about: 640 KB of L2 */
+    BACKWARD_REALS = 240 * 1024, /* in backward, whose sums dU pay the more the longer they are */
     MANY_WEIGHTS = 256 * 1024,  /* transformed, that have no room in L2 beside them */
     APART = 16                  /* reals more between points, so that they fall into other sets */
 };
@@ -43,7 +44,8 @@ INLINE ptrdiff_t common_divisor(ptrdiff_t a, ptrdiff_t b)
 static ptrdiff_t most_tiles(const winograd *s, int backward)
 {
     const int far = POINTS2 * s->in * s->outs > MANY_WEIGHTS;
-    const ptrdiff_t fit = BLOCK_REALS / (POINTS2 * larger(1, s->in + s->outs));
+    const ptrdiff_t reals = backward ? BACKWARD_REALS : BLOCK_REALS;
+    const ptrdiff_t fit = reals / (POINTS2 * larger(1, s->in + s->outs));
     const ptrdiff_t most = larger(fit, far ? 64 : 16), all = s->g->n * s->high * s->wide;
     return backward ? most : smaller(most, larger(far ? 32 : 18, all / 16));
 }
