@@ -75,8 +75,8 @@ static void dx_phases(const md_conv *g, const real *w, const real *dx, const con
 
 /* ---- the gradient of bias ---- */
 
-/* db (+)= the sum of dz over the pixels of one image: `side` vectors of channels next to each other,
-   since each sum waits for itself. */
+/* db (+)= the sum of dz over the pixels of one image: `side` vectors of channels at a time, since
+   each sum waits for itself. */
 INLINE void db_columns(real *db, const real *dz, const md_conv *g, int resume, const int side)
 {
     vf sum[4];

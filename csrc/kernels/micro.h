@@ -96,8 +96,11 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
             if (!packed && rows > 10) HIDE(a[2]);
             _Pragma("GCC unroll 4") for (ptrdiff_t k = t->k; k > 0; k--) {
                 vf row[MOST_VECTORS];
-                if (nv > NV) /* so few rows of c that b comes at the pace of memory: ask in time */
-                    EACH(j, nv) __builtin_prefetch(b + AHEAD * b_step + j * W);
+                /* So few rows of c that b comes at the pace of memory: ask in time, unless asking
+                   for a line costs what loading it does. */
+                if (nv > NV && W < LINE_REALS)
+                    EACH(j, nv * W / LINE_REALS)
+                        __builtin_prefetch(b + AHEAD * b_step + j * LINE_REALS);
                 EACH(j, nv) row[j] = load_column(b, j, last, part);
                 EACH(i, rows) {
                     const ptrdiff_t at = i % 5 == 3 ? a_row3 : i % 5 * a_row;
