@@ -8,12 +8,13 @@
     +-------+-------+                            a panel of b (kc x NR) in L1,
        nc                                        and tiles of MR x NR sweep down the panel.
 
-   Panels of b are copies, rows of b being far apart, unless too few rows of c would repay them. A
-   block makes each when it comes to it, or those of a slice together where b comes from memory,
-   which wants to be read in long rows; where more than two blocks stand below each other, all
-   panels are made at the beginning and shared. The slice of a is copied into panels of MR rows
-   where enough columns of c repay that. Between slices of k a block of c waits in a copy of its
-   own, panel by panel: its rows in c would lie so far apart that they collide in L2.
+   Panels of b are copies where its rows lie far apart, or where so many rows of c read them that
+   they repay it; elsewhere b is read as it stands. A block makes each panel when it comes to it, or
+   those of a slice together where b comes from memory, which wants to be read in long rows; where
+   more than two blocks stand below each other, all panels are made at the beginning and shared. The
+   slice of a is copied into panels of MR rows where enough columns of c repay that. Between slices
+   of k a block of c waits in a copy of its own, panel by panel: its rows in c would lie so far
+   apart that they collide in L2.
    No choice here changes the chain of an element of c. */
 #ifndef MD_MATMUL_H
 #define MD_MATMUL_H

@@ -19,7 +19,7 @@ from minidrop import _kernels
 
 FORMS = ["NN", "NT", "TN"]
 ROWS, COLUMNS = 14, 32  # the largest tile of any instruction set
-K = [0, 1, 2, 7, 8, 31, 32, 191, 192, 193, 385]
+K = [0, 1, 2, 7, 8, 31, 32, 255, 256, 257, 513]
 
 
 def operands(m, k, n, form, make=integers, **options):
@@ -56,7 +56,10 @@ def test_every_slice_of_k(isa, form, k):
         pytest.param(300, 300, 300, id="several_blocks"),
         pytest.param(1000, 3, 2, id="tall"),
         pytest.param(777, 200, 45, id="shared_panels"),
-        pytest.param(60, 195, 1100, id="blocks_across"),
+        pytest.param(60, 260, 1100, id="blocks_across"),
+        pytest.param(30, 1024, 40, id="rows_on_one_set_of_the_cache"),
+        pytest.param(300, 260, 512, id="near_rows_of_b"),
+        pytest.param(100, 260, 1030, id="far_rows_of_b"),
         pytest.param(600, 390, 530, id="copies_of_both"),
         pytest.param(2, 3, 1000, id="wide"),
         pytest.param(3, 2000, 5, id="deep"),
@@ -100,7 +103,14 @@ def test_bias_and_relu(isa, form, relu):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("m, k, n", [(1, 300, 300), (3, 257, 70), (29, 40, 65), (130, 600, 90)])
+@pytest.mark.parametrize("m, k, n", [
+        (1, 300, 300),
+        (3, 257, 70),
+        (29, 40, 65),
+        (130, 600, 90),
+        (20, 1024, 70),
+    ],
+)
 def test_random_bits_equal_the_chain(form, m, k, n):
     a, b = operands(m, k, n, form, normals)
     bias = normals(n, 3)
@@ -116,7 +126,10 @@ def test_random_is_close(isa, form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("m, k, n", [(300, 310, 320), (2000, 70, 5), (5, 70, 2000), (7, 3000, 9)])
+@pytest.mark.parametrize(
+    "m, k, n",
+    [(300, 310, 320), (2000, 70, 5), (5, 70, 2000), (7, 3000, 9), (64, 1024, 128), (256, 600, 128)],
+)
 def test_same_bits_on_threads(form, m, k, n):
     a, b = operands(m, k, n, form, normals)
     check_same_on_threads(_kernels.matmul, a, b, trans=form)
