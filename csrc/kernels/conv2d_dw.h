@@ -72,11 +72,6 @@ static void dw_taps(real *dw, const real *x, const real *dz, const sweep *s, con
     }
 }
 
-INLINE int has_dw_taps(const md_conv *g)
-{
-    return g->cin == 1 && g->stride_w == 1 && g->kh * g->kw <= FEW_TAPS;
-}
-
 /* A sweep's dz is copied in panels; but few rows of dw, as in a first layer, do not repay that, and
    want tiles wider than a panel. */
 static void dw_sweep(real *dw, const real *x, const real *dz, const sweep *s, const md_conv *g,
@@ -105,7 +100,7 @@ static void dw_image(real *dw, const real *x, const real *dz, const md_conv *g, 
     for (ptrdiff_t y = 0; y < g->oh; y += rows)
         for (ptrdiff_t x0 = 0; x0 < g->ow; x0 += cols, resume = 1) {
             const sweep s = {y, smaller(rows, g->oh - y), x0, smaller(cols, g->ow - x0)};
-            if (has_dw_taps(g))
+            if (has_few_taps(g->cin, g->stride_w, g->kh * g->kw))
                 dw_taps(dw, x, dz + (y * g->ow + x0) * g->cout, &s, g, resume);
             else dw_sweep(dw, x, dz, &s, g, resume, room);
         }

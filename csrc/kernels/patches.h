@@ -14,9 +14,13 @@
 
 enum { PATCHES = 4096, FEW_TAPS = 16 };     /* reals of a band's patches; taps that are worth it */
 
+INLINE int has_few_taps(ptrdiff_t channels, ptrdiff_t step_x, ptrdiff_t taps)
+{
+    return channels == 1 && step_x == 1 && taps <= FEW_TAPS;
+}
 INLINE int has_patches(const slide *s)
 {
-    return s->groups == 1 && s->frame.c == 1 && s->step_x == 1 && s->depth <= FEW_TAPS &&
+    return s->groups == 1 && has_few_taps(s->frame.c, s->step_x, s->depth) &&
            s->depth * s->cols <= PATCHES && s->row == s->cols * s->col;
 }
 

@@ -15,24 +15,3 @@ def test_rows_longer_than_a_sweep(isa, width):
 def test_more_filters_than_a_sweep_takes(isa, cout):
     x, w, b = conv_inputs(2, (4, 5), (3, 3), (8, cout, 1))
     check_kernel(isa, backward_of(x, w, b, 1, 1), exact=True)
-
-
-# kernel, stride, padding, dilation: of an image of one channel, all taps at once or row by row
-ONE_CHANNEL = {
-    "classic": ((3, 3), 1, 0, 1),
-    "one_tap": ((1, 1), 1, 0, 1),
-    "most_taps": ((4, 4), 1, 2, 1),
-    "too_many_taps": ((5, 4), 1, 2, 1),
-    "stride_down": ((3, 3), (2, 1), 1, 1),
-    "stride_across": ((3, 3), (1, 2), 1, 1),
-    "dilated": ((3, 3), 1, (2, 3), (2, 3)),
-}
-
-
-@pytest.mark.parametrize("geometry", ONE_CHANNEL.values(), ids=ONE_CHANNEL.keys())
-@pytest.mark.parametrize("cout", [1, 7, 35])
-@pytest.mark.parametrize("width", [9, 300])
-def test_one_channel(isa, geometry, cout, width):
-    kernel, *where = geometry
-    x, w, b = conv_inputs(3, (40 if width == 9 else 5, width), kernel, (1, cout, 1))
-    check_kernel(isa, backward_of(x, w, b, *where), exact=True)

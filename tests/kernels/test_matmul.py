@@ -103,7 +103,9 @@ def test_bias_and_relu(isa, form, relu):
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("m, k, n", [
+@pytest.mark.parametrize(
+    "m, k, n",
+    [
         (1, 300, 300),
         (3, 257, 70),
         (29, 40, 65),

@@ -3,7 +3,14 @@ and test_slide.py, which has what slides instead."""
 
 import numpy as np
 import pytest
-from helpers import assert_same_bits, check_kernel, check_same_on_threads, conv_inputs, normals
+from helpers import (
+    assert_same_bits,
+    backward_of,
+    check_kernel,
+    check_same_on_threads,
+    conv_inputs,
+    normals,
+)
 
 from minidrop import _kernels
 
@@ -19,6 +26,10 @@ GEOMETRIES = {
     "stride_down": ((13, 9), (3, 3), (2, 1), 1, 1),
     "stride_across": ((9, 13), (3, 3), (1, 2), 1, 1),
     "dilated": ((14, 13), (3, 3), 1, (2, 3), (2, 3)),
+    "sweeps_down": ((40, 9), (3, 3), (2, 1), 1, 1),
+    "sweeps_across": ((5, 300), (3, 3), (2, 1), 1, 1),
+    "sweeps_of_too_many_taps": ((5, 300), (5, 4), 1, 2, 1),
+    "sweeps_dilated": ((9, 300), (3, 3), 1, (2, 3), (2, 3)),
     "bands": ((70, 60), (3, 3), 1, 1, 1),
     "widest_row": ((3, 455), (3, 3), 1, (0, 1), 1),
     "too_wide_a_row": ((3, 456), (3, 3), 1, (0, 1), 1),
@@ -34,6 +45,15 @@ def test_equal_to_the_reference(isa, geometry, cout, n):
     x, w, b = conv_inputs(n, size, kernel, (1, cout, 1))
     check_kernel(isa, _kernels.conv2d_forward, x, w, b, *where, relu=True, exact=True)
     check_kernel(isa, _kernels.conv2d_forward, x, w, None, *where, exact=True)
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES.keys())
+@pytest.mark.parametrize("cout", [1, 7, 35])
+def test_gradients_equal_to_the_reference(isa, geometry, cout):
+    """Those of the weights take patches too, a sweep of pixels at a time (conv2d_dw.h)."""
+    size, kernel, *where = geometry
+    x, w, b = conv_inputs(3, size, kernel, (1, cout, 1))
+    check_kernel(isa, backward_of(x, w, b, *where), exact=True)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
