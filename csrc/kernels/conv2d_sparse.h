@@ -17,6 +17,7 @@
 #ifndef MD_CONV2D_SPARSE_H
 #define MD_CONV2D_SPARSE_H
 
+#include "ahead.h"
 #include "conv2d_lists.h"
 #include "gather.h"
 
@@ -81,22 +82,24 @@ static void turn_back(real *w, const real *turned, const md_conv *g)
 /* ---- the gradients of a band; planes begin at its first row ---- */
 
 /* Every pixel's patch of dx takes in the weights of its channels; all for one vector of ci, before
-   the next, so that the weights stay in L1. */
-static void sparse_dx(real *planes, const real *turned, const band *b, const md_conv *g)
+   the next, so that the weights stay in L1. Each row asks for some lines of what is wanted next. */
+static void sparse_dx(real *planes, const real *turned, const band *b, const md_conv *g,
+                      ahead *next, ptrdiff_t lines)
 {
     const frame f = x_frame(g);
     const ptrdiff_t row = g->dil_h * plane_row(&f);
     const chunking s = chunks_of(g);
-    md_gather t = {.c_row = row, .c_next = b->step_x, .list = b->by_pixel,
-                   .tiles = b->cols};
+    md_gather t = {.c_row = row, .c_next = b->step_x, .source_row = g->kw * W,
+                   .list = b->by_pixel, .tiles = b->cols};
     for (ptrdiff_t ci = 0; ci < g->cin; ci += W, planes += plane_reals(&f), turned += s.down * s.at)
         for (ptrdiff_t y = 0; y < b->rows; y++) {
+            ask(next, lines);
             t.c = planes + y * b->step_y;
             t.source = turned;
             t.first = b->start + y * b->cols;
             t.last = t.first + 1;
             for (ptrdiff_t ky = 0; ky < g->kh; ky += s.rows) {
-                gathers[smaller(s.rows, g->kh - ky)][g->kw][1](&t);
+                gathers[smaller(s.rows, g->kh - ky)][g->kw][g->stride_w == 1](&t);
                 t.c += s.rows * row;
                 t.source += s.at;
             }
@@ -127,6 +130,19 @@ INLINE ptrdiff_t sparse_reals(const md_conv *g)  /* scratch of a worker */
     return 2 * planes_reals(&f) + band_reals(g);
 }
 
+/* What an image writes at its end, and what the next one reads. */
+static ahead after_image(const image_gradients *image, const md_conv *g)
+{
+    const ptrdiff_t x = x_reals(g), y = y_reals(g);
+    ahead next = {.lines = 0};
+    if (image->dx) want_rows(&next, image->dx, 1, 0, x);
+    if (image->dw) want_rows(&next, image->x + x, 1, 0, x);
+    want_rows(&next, image->dy + y, 1, 0, y);
+    if (image->y) want_rows(&next, image->y + y, 1, 0, y);
+    want_rows(&next, (const real *)(image->where + y), 1, 0, y / (ptrdiff_t)sizeof(real));
+    return next;
+}
+
 /* The gradients of one image; dw and db, where wanted, go on with the chains that stand there. */
 static void sparse_image(const image_gradients *image, const real *turned, const md_conv *g,
                          real *room)
@@ -135,13 +151,15 @@ static void sparse_image(const image_gradients *image, const real *turned, const
     const ptrdiff_t height = band_height(g), rows = g->oh / g->pool;
     real *x = room, *dx = x + planes_reals(&f);
     band b = band_in(dx + planes_reals(&f), g, chunks_of(g).step);
+    ahead next = after_image(image, g);
+    const ptrdiff_t lines = ceil_div(next.lines, larger(1, rows * g->pool * ceil_div(g->cin, W)));
 
     if (image->dx) memset(dx, 0, (size_t)planes_reals(&f) * sizeof(real));
     if (image->dw) to_planes(x, image->x, &f);
     for (ptrdiff_t r = 0; r < rows; r += height) {
         const ptrdiff_t at = r * g->pool * b.step_y;
         list_band(&b, image->db, image, g, r, smaller(rows, r + height));
-        if (image->dx) sparse_dx(dx + at, turned, &b, g);
+        if (image->dx) sparse_dx(dx + at, turned, &b, g, &next, lines);
         if (image->dw) sparse_dw(image->dw, x + at, &b, g);
     }
     if (image->dx) from_planes(image->dx, dx, &f);

@@ -41,29 +41,82 @@ typedef struct {
     ptrdiff_t tiles;                  /* how many */
 } md_gather;
 
-/* rows, taps and packed are constants where this is inlined, so that acc lives in registers.
-   packed: the rows of the source follow each other too. */
-INLINE void gather_body(const md_gather *g, const int rows, const int taps, const int packed)
+/* rows, taps and turn are constants where these are inlined, so that acc lives in registers. Tap t
+   stands in column (t + turn) % taps of acc. */
+typedef vf gather_acc[GATHER_ROWS][GATHER_TAPS];
+
+INLINE void load_tap(gather_acc acc, const real *from, ptrdiff_t c_row, const int rows,
+                        const int column)
 {
-    const ptrdiff_t c_row = g->c_row;
-    const ptrdiff_t source_row = packed ? taps * W : g->source_row;
+    for (int r = 0; r < rows; r++) acc[r][column] = load(from + r * c_row);
+}
+INLINE void store_tap(gather_acc acc, real *to, ptrdiff_t c_row, const int rows,
+                         const int column)
+{
+    for (int r = 0; r < rows; r++) store(to + r * c_row, acc[r][column]);
+}
+
+INLINE void take_in(gather_acc acc, const md_gather *g, const md_entry *entry, ptrdiff_t source_row,
+                    const int rows, const int taps, const int turn)
+{
+    const vf v = set1(entry->value);
+    const real *source = g->source + entry->at;
+    for (int r = 0; r < rows; r++)
+        for (int t = 0; t < taps; t++) {
+            vf *sum = &acc[r][(t + turn) % taps];
+            *sum = fma_(v, load(source + r * source_row + t * W), *sum);
+        }
+}
+
+/* Tiles that have nothing in common. */
+INLINE void gather_body(const md_gather *g, const int rows, const int taps)
+{
+    const ptrdiff_t c_row = g->c_row, source_row = g->source_row;
     real *to = g->c;
     for (ptrdiff_t tile = 0; tile < g->tiles; tile++, to += g->c_next) {
         const md_entry *entry = g->list + g->first[tile], *const end = g->list + g->last[tile];
-        vf acc[GATHER_ROWS][GATHER_TAPS];
+        gather_acc acc;
         if (entry == end) continue;
-        for (int r = 0; r < rows; r++)
-            for (int t = 0; t < taps; t++) acc[r][t] = load(to + r * c_row + t * W);
-        do {
-            const vf v = set1(entry->value);
-            const real *source = g->source + entry->at;
-            for (int r = 0; r < rows; r++)
-                for (int t = 0; t < taps; t++)
-                    acc[r][t] = fma_(v, load(source + r * source_row + t * W), acc[r][t]);
-        } while (++entry < end);
-        for (int r = 0; r < rows; r++)
-            for (int t = 0; t < taps; t++) store(to + r * c_row + t * W, acc[r][t]);
+        for (int t = 0; t < taps; t++) load_tap(acc, to + t * W, c_row, rows, t);
+        do take_in(acc, g, entry, source_row, rows, taps, 0);
+        while (++entry < end);
+        for (int t = 0; t < taps; t++) store_tap(acc, to + t * W, c_row, rows, t);
     }
+}
+
+/* Tiles of which each begins a tap to the right of the one before: all but a column of it are in
+   registers already, one place further round. Loading what has only just been stored would make
+   each tile wait for the last. The source's rows follow each other. */
+INLINE void sliding_tile(gather_acc acc, real *to, const md_gather *g, ptrdiff_t tile,
+                         const int rows, const int taps, const int turn)
+{
+    const md_entry *entry = g->list + g->first[tile], *const end = g->list + g->last[tile];
+    load_tap(acc, to + (taps - 1) * W, g->c_row, rows, (taps - 1 + turn) % taps);
+    for (; entry < end; entry++) take_in(acc, g, entry, taps * W, rows, taps, turn);
+    store_tap(acc, to, g->c_row, rows, turn);
+}
+
+INLINE void sliding_body(const md_gather *g, const int rows, const int taps)
+{
+    real *to = g->c;
+    ptrdiff_t tile = 0;
+    gather_acc acc;
+    for (int t = 0; t < taps - 1; t++) load_tap(acc, to + t * W, g->c_row, rows, t);
+
+#define MD_TURN(turn) \
+    if ((turn) < taps) { \
+        if (tile == g->tiles) { \
+            for (int t = 0; t < taps - 1; t++) \
+                store_tap(acc, to + t * W, g->c_row, rows, (t + (turn)) % taps); \
+            return; \
+        } \
+        sliding_tile(acc, to, g, tile++, rows, taps, turn); \
+        to += W; \
+    }
+    for (;;) {
+        MD_TURN(0) MD_TURN(1) MD_TURN(2) MD_TURN(3) MD_TURN(4) MD_TURN(5) MD_TURN(6) MD_TURN(7)
+    }
+#undef MD_TURN
 }
 
 #define MD_GATHER_TILES(X) \
@@ -73,10 +126,10 @@ INLINE void gather_body(const md_gather *g, const int rows, const int taps, cons
     X(2, 7) X(2, 8) X(3, 5) X(3, 6) X(3, 7) X(3, 8) X(4, 4) X(4, 5) X(4, 6) X(5, 4) X(5, 5)
 
 #define MD_GATHER(rows, taps) \
-    static void gather_##rows##x##taps(const md_gather *g) { gather_body(g, rows, taps, 0); } \
-    static void gather_packed_##rows##x##taps(const md_gather *g) { gather_body(g, rows, taps, 1); }
+    static void gather_##rows##x##taps(const md_gather *g) { gather_body(g, rows, taps); } \
+    static void sliding_##rows##x##taps(const md_gather *g) { sliding_body(g, rows, taps); }
 #define MD_GATHER_ENTRY(rows, taps) \
-    [rows][taps] = {gather_##rows##x##taps, gather_packed_##rows##x##taps},
+    [rows][taps] = {gather_##rows##x##taps, sliding_##rows##x##taps},
 
 MD_GATHER_TILES(MD_GATHER)
 #if MD_TILE_ROWS > 6

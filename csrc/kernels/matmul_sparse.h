@@ -14,10 +14,12 @@
 #ifndef MD_MATMUL_SPARSE_H
 #define MD_MATMUL_SPARSE_H
 
+#include "ahead.h"
 #include "gather.h"
 #include "matmul.h"
 
 enum { COLUMNS = 10 * W, HEIGHT = 256, DEPTH = 5120 / COLUMNS };
+enum { FEW = 16 };           /* rows that are made before more of the next panel is asked for */
 enum { SPARSE_SCRATCH = (DEPTH + HEIGHT) * COLUMNS };
 
 /* c (m, n) = s d, s sparse (m, k). */
@@ -69,12 +71,32 @@ static void sparse_panel(real *panel, const sparse_work *w, ptrdiff_t j0, ptrdif
 {
     if (w->d_turned) copy_transposed(panel, COLUMNS, w->d + j0 * w->k + k0, w->k, cols, k);
     else
-        for (ptrdiff_t l = 0; l < k; l++) {
-            const real *row = w->d + (k0 + l) * w->n + j0;
-            for (ptrdiff_t j = 0; j < COLUMNS; j += LINE_REALS)
-                __builtin_prefetch(row + COLUMNS + j);           /* of the panel after this one */
-            copy_row(panel + l * COLUMNS, row, cols);
-        }
+        for (ptrdiff_t l = 0; l < k; l++)
+            copy_row(panel + l * COLUMNS, w->d + (k0 + l) * w->n + j0, cols);
+}
+
+/* A block of c as it is stored. */
+typedef struct { real *c; ptrdiff_t rows, cols, row; } stored_block;
+
+static stored_block block_of(const sparse_work *w, ptrdiff_t i0, ptrdiff_t rows, ptrdiff_t j0,
+                             ptrdiff_t cols)
+{
+    if (w->turned) return (stored_block){w->c + j0 * w->m + i0, cols, rows, w->m};
+    return (stored_block){w->c + i0 * w->n + j0, rows, cols, w->n};
+}
+
+/* What is wanted after slice s of a block: the next panel of d, and a share of c. */
+static ahead after_slice(const sparse_work *w, const stored_block *b, ptrdiff_t j0, ptrdiff_t s)
+{
+    const int last = s + 1 == w->slices;
+    const ptrdiff_t j = last ? j0 + COLUMNS : j0, k0 = last ? 0 : (s + 1) * DEPTH;
+    const ptrdiff_t k = smaller(DEPTH, w->k - k0), cols = smaller(COLUMNS, w->n - j);
+    const ptrdiff_t r0 = b->rows * s / w->slices, r1 = b->rows * (s + 1) / w->slices;
+    ahead next = {.lines = 0};
+    if (w->d_turned) want_rows(&next, w->d + j * w->k + k0, cols, w->k, k);
+    else want_rows(&next, w->d + k0 * w->n + j, k, w->n, cols);
+    want_rows(&next, b->c + r0 * b->row, r1 - r0, b->row, b->cols);
+    return next;
 }
 
 static void sparse_item(void *context, ptrdiff_t item, int worker)
@@ -82,24 +104,28 @@ static void sparse_item(void *context, ptrdiff_t item, int worker)
     const sparse_work *w = context;
     const ptrdiff_t blocks = ceil_div(w->m, HEIGHT), j0 = item / blocks * COLUMNS;
     const ptrdiff_t i0 = item % blocks * HEIGHT, rows = smaller(HEIGHT, w->m - i0);
-    const ptrdiff_t cols = smaller(COLUMNS, w->n - j0);
-    const ptrdiff_t taps = ceil_div(cols, 2 * W);
+    const ptrdiff_t cols = smaller(COLUMNS, w->n - j0), taps = ceil_div(cols, 2 * W);
+    const stored_block block = block_of(w, i0, rows, j0, cols);
     real *panel = w->rooms + worker * SPARSE_SCRATCH, *room = panel + DEPTH * COLUMNS;
     memset(room, 0, (size_t)(rows * COLUMNS) * sizeof(real));
     for (ptrdiff_t s = 0; s < w->slices; s++) {
-        const ptrdiff_t k0 = s * DEPTH, at = s * w->m + i0;
+        const ptrdiff_t k0 = s * DEPTH;
         sparse_panel(panel, w, j0, cols, k0, smaller(DEPTH, w->k - k0));
-        const md_gather g = {.c = room, .c_row = taps * W, .c_next = COLUMNS, .source = panel,
-                             .source_row = taps * W,
-                             .list = w->entries + s * w->m * DEPTH, .first = w->first + at,
-                             .last = w->last + at, .tiles = rows};
-        gathers[2][taps][0](&g);
+        ahead next = after_slice(w, &block, j0, s);
+        md_gather g = {.c = room, .c_row = taps * W, .c_next = COLUMNS, .source = panel,
+                       .source_row = taps * W, .list = w->entries + s * w->m * DEPTH,
+                       .first = w->first + s * w->m + i0, .last = w->last + s * w->m + i0};
+        for (ptrdiff_t i = 0; i < rows; i += g.tiles) {
+            g.tiles = smaller(FEW, rows - i);
+            ask(&next, ceil_div(next.lines * FEW, rows));
+            gathers[2][taps][0](&g);
+            g.c += g.tiles * COLUMNS, g.first += g.tiles, g.last += g.tiles;
+        }
     }
-    if (w->turned)
-        copy_transposed(w->c + j0 * w->m + i0, w->m, room, COLUMNS, rows, cols);
+    if (w->turned) copy_transposed(block.c, block.row, room, COLUMNS, rows, cols);
     else
         for (ptrdiff_t i = 0; i < rows; i++)
-            copy_row(w->c + (i0 + i) * w->n + j0, room + i * COLUMNS, cols);
+            copy_row(block.c + i * block.row, room + i * COLUMNS, cols);
 }
 
 /* Reals for the lists of an s (m, k). */
