@@ -7,36 +7,37 @@
 
 #include "nontemporal.h"
 
-enum { AHEAD_BLOCKS = 5, LINE = 64 };           /* bytes of a line */
+enum { AHEAD_BLOCKS = 5, LINE_BYTES = LINE_REALS * sizeof(real) };
 
-/* Rows of bytes, the next one first, of which `at` have been asked for. */
-typedef struct { const char *row; ptrdiff_t rows, pitch, width, at; } ahead_block;
+typedef struct { const char *data; ptrdiff_t rows, lines, pitch; } ahead_block; /* lines of a row */
 
-typedef struct {
-    ahead_block blocks[AHEAD_BLOCKS];
-    int first, last;                            /* those that are not asked for yet */
-    ptrdiff_t lines;                            /* in all of them */
-} ahead;
+typedef struct { ahead_block blocks[AHEAD_BLOCKS]; int count; } ahead;
 
 INLINE void want_rows(ahead *a, const real *from, ptrdiff_t rows, ptrdiff_t pitch, ptrdiff_t reals)
 {
-    const ptrdiff_t size = sizeof(real);
-    if (rows <= 0 || reals <= 0) return;
-    a->blocks[a->last++] = (ahead_block){(const char *)from, rows, pitch * size, reals * size, 0};
-    a->lines += rows * ceil_div(reals * size, LINE);
+    a->blocks[a->count++] = (ahead_block){(const char *)from, larger(rows, 0),
+                                          ceil_div(larger(reals, 0), LINE_REALS),
+                                          pitch * (ptrdiff_t)sizeof(real)};
+}
+INLINE void want(ahead *a, const void *from, size_t bytes)
+{
+    want_rows(a, from, 1, 0, ceil_div((ptrdiff_t)bytes, (ptrdiff_t)sizeof(real)));
 }
 
-/* The next so many lines, to L2. Beyond the end of an array it does no harm. */
-INLINE void ask(ahead *a, ptrdiff_t lines)
+/* Part number `part` of so many of everything, to L2. Beyond the end of an array it does no harm. */
+static void ask(const ahead *a, ptrdiff_t part, ptrdiff_t parts)
 {
-    while (lines > 0 && a->first < a->last) {
-        ahead_block *b = a->blocks + a->first;
-        for (; lines > 0 && b->at < b->width; lines--, b->at += LINE)
-            __builtin_prefetch(b->row + b->at, 0, 2);
-        if (b->at < b->width) return;
-        b->at = 0;
-        b->row += b->pitch;
-        a->first += --b->rows == 0;
+    for (int i = 0; i < a->count; i++) {
+        const ahead_block *b = a->blocks + i;
+        const ptrdiff_t all = b->rows * b->lines, first = all * part / parts;
+        const ptrdiff_t count = all * (part + 1) / parts - first;
+        if (!count) continue;
+        ptrdiff_t line = first % b->lines;
+        const char *row = b->data + first / b->lines * b->pitch;
+        for (ptrdiff_t l = 0; l < count; l++) {
+            __builtin_prefetch(row + line * LINE_BYTES, 0, 2);
+            if (++line == b->lines) line = 0, row += b->pitch;
+        }
     }
 }
 

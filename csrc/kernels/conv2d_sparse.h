@@ -84,7 +84,7 @@ static void turn_back(real *w, const real *turned, const md_conv *g)
 /* Every pixel's patch of dx takes in the weights of its channels; all for one vector of ci, before
    the next, so that the weights stay in L1. Each row asks for some lines of what is wanted next. */
 static void sparse_dx(real *planes, const real *turned, const band *b, const md_conv *g,
-                      ahead *next, ptrdiff_t lines)
+                      const ahead *next, ptrdiff_t part, ptrdiff_t parts)
 {
     const frame f = x_frame(g);
     const ptrdiff_t row = g->dil_h * plane_row(&f);
@@ -93,7 +93,7 @@ static void sparse_dx(real *planes, const real *turned, const band *b, const md_
                    .list = b->by_pixel, .tiles = b->cols};
     for (ptrdiff_t ci = 0; ci < g->cin; ci += W, planes += plane_reals(&f), turned += s.down * s.at)
         for (ptrdiff_t y = 0; y < b->rows; y++) {
-            ask(next, lines);
+            ask(next, part++, parts);
             t.c = planes + y * b->step_y;
             t.source = turned;
             t.first = b->start + y * b->cols;
@@ -134,12 +134,12 @@ INLINE ptrdiff_t sparse_reals(const md_conv *g)  /* scratch of a worker */
 static ahead after_image(const image_gradients *image, const md_conv *g)
 {
     const ptrdiff_t x = x_reals(g), y = y_reals(g);
-    ahead next = {.lines = 0};
-    if (image->dx) want_rows(&next, image->dx, 1, 0, x);
-    if (image->dw) want_rows(&next, image->x + x, 1, 0, x);
-    want_rows(&next, image->dy + y, 1, 0, y);
-    if (image->y) want_rows(&next, image->y + y, 1, 0, y);
-    want_rows(&next, (const real *)(image->where + y), 1, 0, y / (ptrdiff_t)sizeof(real));
+    ahead next = {.count = 0};
+    if (image->dx) want(&next, image->dx, (size_t)x * sizeof(real));
+    if (image->dw) want(&next, image->x + x, (size_t)x * sizeof(real));
+    want(&next, image->dy + y, (size_t)y * sizeof(real));
+    if (image->y) want(&next, image->y + y, (size_t)y * sizeof(real));
+    want(&next, image->where + y, (size_t)y);
     return next;
 }
 
@@ -151,15 +151,15 @@ static void sparse_image(const image_gradients *image, const real *turned, const
     const ptrdiff_t height = band_height(g), rows = g->oh / g->pool;
     real *x = room, *dx = x + planes_reals(&f);
     band b = band_in(dx + planes_reals(&f), g, chunks_of(g).step);
-    ahead next = after_image(image, g);
-    const ptrdiff_t lines = ceil_div(next.lines, larger(1, rows * g->pool * ceil_div(g->cin, W)));
+    const ahead next = after_image(image, g);
+    const ptrdiff_t parts = g->pool * ceil_div(g->cin, W);   /* of a row of windows */
 
     if (image->dx) memset(dx, 0, (size_t)planes_reals(&f) * sizeof(real));
     if (image->dw) to_planes(x, image->x, &f);
     for (ptrdiff_t r = 0; r < rows; r += height) {
         const ptrdiff_t at = r * g->pool * b.step_y;
         list_band(&b, image->db, image, g, r, smaller(rows, r + height));
-        if (image->dx) sparse_dx(dx + at, turned, &b, g, &next, lines);
+        if (image->dx) sparse_dx(dx + at, turned, &b, g, &next, r * parts, rows * parts);
         if (image->dw) sparse_dw(image->dw, x + at, &b, g);
     }
     if (image->dx) from_planes(image->dx, dx, &f);

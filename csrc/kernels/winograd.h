@@ -18,6 +18,7 @@
 #ifndef MD_WINOGRAD_H
 #define MD_WINOGRAD_H
 
+#include "ahead.h"
 #include "conv2d.h"
 #include "winograd_geometry.h"
 #include "winograd_tiles.h"
@@ -118,6 +119,18 @@ static void finish_strip(const winograd_forward_work *w, const real *m, ptrdiff_
     if (g->drop) drop_tail(g->drop, w->y, at, height / p * (g->ow / p) * g->cout);
 }
 
+/* The rows of x behind those of a block, which the next one reads. */
+static ahead after_block(const real *x, const winograd *s, ptrdiff_t first, ptrdiff_t images,
+                         ptrdiff_t strip)
+{
+    const md_conv *g = s->g;
+    const ptrdiff_t row = g->w * g->cin, rows = smaller(s->rows * s->out, g->h);
+    const ptrdiff_t end = (first + images - 1) * g->h + smaller((strip + 1) * rows, g->h);
+    ahead next = {.count = 0};
+    want(&next, x + end * row, (size_t)(images * rows * row) * sizeof(real));
+    return next;
+}
+
 static void winograd_item(void *context, ptrdiff_t item, int worker)
 {
     const winograd_forward_work *w = context;
@@ -130,9 +143,12 @@ static void winograd_item(void *context, ptrdiff_t item, int worker)
     real *m = v + POINTS2 * s->v_point, *z = m + POINTS2 * s->m_point;
     for (ptrdiff_t i = 0; i < images; i++)
         x_strip(v + i * count * s->in, w->x + (first + i) * x_reals(g), s, strip);
-    for (int p = 0; p < POINTS2; p++)
+    const ahead next = after_block(w->x, s, first, images, strip);
+    for (int p = 0; p < POINTS2; p++) {
+        ask(&next, p, POINTS2);
         point_product(m + p * s->m_point, s->outs, v + p * s->v_point, s->in, w->u + p * s->u_point,
                       images * count, g->cin, s->outs);
+    }
     for (ptrdiff_t i = 0; i < images; i++)
         finish_strip(w, m + i * count * s->outs, first + i, strip, z);
 }

@@ -81,7 +81,26 @@ typedef struct {
     real *dw, *db;
     ptrdiff_t first, images, strip, count;   /* count: tiles of an image */
     int resume;
+    ahead next;
 } gradient_block;
+
+/* What the block writes, and what the next one reads. */
+static ahead beside_block(const gradient_block *b)
+{
+    const winograd *s = &b->w->s;
+    const backward_work *d = &b->w->direct;
+    const md_conv *g = s->g;
+    const ptrdiff_t y = y_reals(g) * b->images / s->strips;
+    const ptrdiff_t at = (b->first + b->images) * y_reals(g) + b->strip * y;
+    ahead next = after_block(d->x, s, b->first, b->images, b->strip);
+    if (!d->wants_dw) next.count = 0;
+    if (d->dx && b->strip == 0)
+        want(&next, d->dx + b->first * x_reals(g), (size_t)(b->images * x_reals(g)) * sizeof(real));
+    want(&next, d->dy + at, (size_t)y * sizeof(real));
+    if (g->relu) want(&next, d->y + at, (size_t)y * sizeof(real));
+    if (g->pool > 1) want(&next, d->where + at, (size_t)y);
+    return next;
+}
 
 /* dz of the block's images to the points, and db. */
 static void dz_to_points(const gradient_block *b)
@@ -125,6 +144,7 @@ static void gradient_point(void *context, ptrdiff_t point, int worker)
     real *v = b->r.v + point * s->v_point, *du = b->r.du + point * du_reals(s);
     const real *dm = b->r.m + point * s->m_point;
     (void)worker;
+    ask(&b->next, point, POINTS2);
     if (d->wants_dw) du_product(du, v, dm, s, b->images * b->count, b->resume);
     if (d->dx)
         point_product(v, s->in, dm, s->outs, b->w->ut + point * s->ut_point, b->images * b->count,
@@ -161,6 +181,7 @@ static void winograd_backward_item(void *context, ptrdiff_t slot, int worker)
         for (b.strip = 0; b.strip < s->strips; b.strip++, b.resume = 1) {
             b.images = smaller(s->images, last - b.first);
             b.count = strip_rows(s, b.strip) * s->wide;
+            b.next = beside_block(&b);
             md_parallel_for(2, cost / 4, to_points_item, &b);
             md_parallel_for(POINTS2, cost, gradient_point, &b);
             for (ptrdiff_t i = 0; w->direct.dx && i < b.images; i++)
