@@ -1,13 +1,13 @@
 /* Asking for what will be wanted, a few lines of the cache at a time, between pieces of work. What
    a kernel reads image by image, or panel by panel, comes at the pace of memory's latency, since
    each is a start anew; asked for while there is something to compute, it is there. All asked for
-   at once, the lines would wait for each other as loads do. */
+   at once, the lines would wait for each other as loads do. The micro-kernel asks by itself. */
 #ifndef MD_AHEAD_H
 #define MD_AHEAD_H
 
 #include "nontemporal.h"
 
-enum { AHEAD_BLOCKS = 5, LINE_BYTES = LINE_REALS * sizeof(real) };
+enum { AHEAD_BLOCKS = 5 };
 
 typedef struct { const char *data; ptrdiff_t rows, lines, pitch; } ahead_block; /* lines of a row */
 
@@ -24,7 +24,7 @@ INLINE void want(ahead *a, const void *from, size_t bytes)
     want_rows(a, from, 1, 0, ceil_div((ptrdiff_t)bytes, (ptrdiff_t)sizeof(real)));
 }
 
-/* Part number `part` of so many of everything, to L2. Beyond the end of an array it does no harm. */
+/* Part number `part` of so many of everything, to L2. Behind an array it does no harm. */
 static void ask(const ahead *a, ptrdiff_t part, ptrdiff_t parts)
 {
     for (int i = 0; i < a->count; i++) {

@@ -25,6 +25,8 @@ enum { MR = MD_TILE_ROWS, NR = NV * W, MOST_ROWS = 14, MOST_VECTORS = 8, AHEAD =
 /* Of L1: the lines that a set holds, and how far apart places of the same set lie. */
 enum { WAYS = 8, SET_BYTES = 4096 };
 
+enum { SPARE = 4 }; /* a tile of so many rows has time for a load more in each step of k */
+
 typedef struct { ptrdiff_t a, b; } md_run;
 
 typedef struct {
@@ -42,6 +44,9 @@ typedef struct {
     ptrdiff_t from_row;
     const real *bias;                 /* added at the end, or NULL; `cols` of it */
     int relu;                         /* then max(., 0), NaN kept */
+    const char *ask;                  /* what will be wanted after this, or NULL: */
+    ptrdiff_t ask_step;               /* so many bytes of it come with each step of k, unless a is
+                                         packed */
     int past;                         /* c goes past the caches: its rows are whole lines */
 } md_tile;
 
@@ -73,6 +78,8 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
     const ptrdiff_t from_row = t->from ? t->from_row : c_row;
     const real *a_here = t->a, *from = t->from ? t->from : t->c;
     real *c = t->c;
+    const char *ask = t->ask ? t->ask : (const char *)t->b;
+    const ptrdiff_t ask_step = t->ask_step;
     vf acc[MOST_ROWS][MOST_VECTORS];
 
     for (ptrdiff_t tile = t->count; tile > 0; tile--) {
@@ -102,6 +109,10 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
                     EACH(j, nv * W / LINE_REALS)
                         __builtin_prefetch(b + AHEAD * b_step + j * LINE_REALS);
                 EACH(j, nv) row[j] = load_column(b, j, last, part);
+                if (!packed && rows >= SPARE && nv == NV) {
+                    __builtin_prefetch(ask, 0, 2);
+                    ask += ask_step;
+                }
                 EACH(i, rows) {
                     const ptrdiff_t at = i % 5 == 3 ? a_row3 : i % 5 * a_row;
                     const vf x = set1(packed ? a[0][i] : a[i / 5][at]);
@@ -209,12 +220,18 @@ INLINE ptrdiff_t tile_height(const tiling *cut, ptrdiff_t tile)
     return cut->least + (tile < cut->taller);
 }
 
-/* All n rows of C below t, and t->cols columns. Rows of a that fall on one set of L1 are taken as
-   many at a time as it holds. t is put back. */
-static void tile_column(md_tile *t, ptrdiff_t n)
+/* The tiles that make n rows of C. Rows of a that fall on one set of L1 are taken as many at a time
+   as it holds. */
+INLINE tiling column_tiling(const md_tile *t, ptrdiff_t n)
 {
     const int collide = t->a_row * (ptrdiff_t)sizeof(real) % SET_BYTES == 0;
-    const tiling cut = tiling_of(n, collide ? smaller(WAYS, MR) : MR);
+    return tiling_of(n, collide ? smaller(WAYS, MR) : MR);
+}
+
+/* All n rows of C below t, and t->cols columns. t is put back. */
+static void tile_column(md_tile *t, ptrdiff_t n)
+{
+    const tiling cut = column_tiling(t, n);
     const md_tile first = *t;
     t->count = cut.taller;
     if (t->count) tile_rows(t, cut.least + 1);
@@ -223,6 +240,7 @@ static void tile_column(md_tile *t, ptrdiff_t n)
     t->c += above * t->c_row;
     if (t->from) t->from += above * t->from_row;
     t->count = cut.count - cut.taller;
+    t->ask += t->ask ? cut.taller * t->k * t->ask_step : 0;
     if (t->count) tile_rows(t, cut.least);
     *t = first;
 }

@@ -24,7 +24,7 @@ enum { NONTEMPORAL = 0 };
 INLINE void store_nontemporal(real *p, vf v) { store(p, v); }
 #endif
 
-enum { LINE_REALS = 64 / sizeof(real) };     /* of a line of the cache */
+enum { LINE_BYTES = 64, LINE_REALS = LINE_BYTES / sizeof(real) }; /* of a line of the cache */
 
 /* Such a store takes whole vectors, at addresses that are multiples of one. */
 INLINE int at_vector(const real *p) { return (uintptr_t)p % VB == 0; }
