@@ -29,11 +29,12 @@ enum { MD_NN, MD_NT, MD_TN }; /* which operand of a matrix product is stored tra
    x (n, h, w, cin), w (kh, kw, cin/groups, cout), bias (cout), y (n, oh/pool, ow/pool, cout) with
    oh = (h + 2 pad_h - dil_h (kh - 1) - 1) / stride_h + 1, ow alike. w_bits: NULL, or DropConnect's
    mask of w, which then counts as w w_scale where a bit is 1 and as 0 elsewhere; without pooling.
-   dw is the gradient of what counts. */
+   dw is the gradient of what counts. masks_dx: x is the value of a relu, and backward takes dx
+   through it too: it is 0 where x is not above 0. */
 typedef struct md_conv {
     ptrdiff_t n, h, w, cin, kh, kw, cout, oh, ow;
     ptrdiff_t stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups;
-    ptrdiff_t relu, pool;
+    ptrdiff_t relu, pool, masks_dx;
     const struct md_drop *drop;
     const uint32_t *w_bits;
     double w_scale;

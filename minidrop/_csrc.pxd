@@ -41,7 +41,7 @@ cdef extern from "minidrop.h" nogil:
     ctypedef struct md_conv:
         Py_ssize_t n, h, w, cin, kh, kw, cout, oh, ow
         Py_ssize_t stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups
-        Py_ssize_t relu, pool
+        Py_ssize_t relu, pool, masks_dx
         const md_drop *drop
         const uint32_t *w_bits
         double w_scale

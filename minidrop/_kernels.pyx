@@ -425,7 +425,7 @@ cdef md_conv conv_geometry(tuple x, tuple w, object stride, object padding, obje
                          f"with padding ({g.pad_h}, {g.pad_w}) has")
     g.oh = (g.h + 2 * g.pad_h - reach_h) // g.stride_h + 1
     g.ow = (g.w + 2 * g.pad_w - reach_w) // g.stride_w + 1
-    g.relu, g.pool, g.drop, g.w_bits, g.w_scale = 0, 1, NULL, NULL, 1
+    g.relu, g.pool, g.masks_dx, g.drop, g.w_bits, g.w_scale = 0, 1, 0, NULL, NULL, 1
     # the sizes that the kernels multiply, so that none of their products overflows
     checked_product(checked_product(g.h + 2 * g.pad_h, g.w + 2 * g.pad_w),
                     4 * (g.cin + g.cout) * (md_workers() + 1))
@@ -484,10 +484,12 @@ def conv2d_forward(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1, *
 
 def conv2d_backward(dy, x, w, stride=1, padding=0, dilation=1, groups=1, *, relu_output=None,
                     Py_ssize_t pool=1, where=None, object drop_p=None, bint want_dx=True,
-                    bint want_dw=True, bint want_db=True, object w_mask=None, str algo="direct"):
+                    bint want_dw=True, bint want_db=True, bint mask_dx=False, object w_mask=None,
+                    str algo="direct"):
     """The gradients (dx, dw, db) of conv2d_forward from dy, of its shape; None where not wanted.
     relu_output: the value of a forward with relu=True. where: what a forward with pooling gave.
     drop_p: the p of a forward with dropout, whose value shows what was kept.
+    mask_dx: x is the value of a relu, and dx is wanted behind it: 0 where x is not above 0.
     w_mask: that of the forward; dw is the gradient of the w that counts."""
     cdef cnp.ndarray image = real_array(x, "x", 4)
     cdef cnp.ndarray kernel = same_type(w, "w", image, "x", 4)
@@ -495,6 +497,7 @@ def conv2d_backward(dy, x, w, stride=1, padding=0, dilation=1, groups=1, *, relu
     cdef md_conv g = conv_geometry(shape_of(image), shape_of(kernel), stride, padding, dilation,
                                    groups)
     conv_tail(&g, relu_output is not None, pool)
+    g.masks_dx = mask_dx
     mask_weights(&g, w_mask, cnp.PyArray_SIZE(kernel))
     cdef md_drop tail
     if drop_p is not None:

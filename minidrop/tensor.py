@@ -56,7 +56,8 @@ class Tensor:
     .data is the ndarray itself, writable; .grad an ndarray of the same shape, or None.
     """
 
-    __slots__ = ("data", "grad", "requires_grad", "_parents", "_backward", "_op", "__weakref__")
+    __slots__ = ("data", "grad", "requires_grad", "_parents", "_backward", "_op", "_gate",
+                 "__weakref__")  # fmt: skip
     __array_priority__ = 1000  # ndarray + Tensor is left to Tensor
 
     def __init__(self, array, requires_grad=False):
@@ -68,6 +69,7 @@ class Tensor:
         self._parents = ()
         self._backward = None
         self._op = ""
+        self._gate = None
 
     shape = property(lambda self: self.data.shape)
     dtype = property(lambda self: self.data.dtype)
@@ -178,8 +180,25 @@ def wants_graph(parents):
     return False
 
 
-def node(value, parents, closure, op):
-    """The Tensor of an op's value. It joins the graph where a parent asks for a gradient."""
+class Gate:
+    """Between a relu and the op that takes its value in. An op whose gradient of that value is 0
+    wherever the relu is shut leaves it here: `passed`. If that is all that comes back to the relu,
+    it need not look at its value again. What several ops send back is a sum, another array."""
+
+    __slots__ = ("passed",)
+
+    def __init__(self):
+        self.passed = None
+
+    def take(self, dout):
+        """Whether dout has passed already; it is held no longer."""
+        passed, self.passed = self.passed, None
+        return passed is dout
+
+
+def node(value, parents, closure, op, gate=None):
+    """The Tensor of an op's value. It joins the graph where a parent asks for a gradient. gate:
+    that of a relu at the end of the op."""
     out = Tensor.__new__(Tensor)
     out.data = value
     out.grad = None
@@ -187,6 +206,7 @@ def node(value, parents, closure, op):
     out._parents = parents if wanted else ()
     out._backward = closure if wanted else None
     out._op = op
+    out._gate = gate if wanted else None
     return out
 
 

@@ -49,7 +49,7 @@ static void dx_phases(const md_conv *g, const real *w, const real *dx, const con
                      .step_y = 1, .step_x = 1, .source_group = out, .frame = f,
                      .reach = f.rows - rows + 1, .runs = runs, .k = run_length(joined, out),
                      .depth = taps * out, .panels = weights, .depthwise = depthwise};
-        s->past = slides_past(s, dx, g->n * x_reals(g));
+        s->past = !g->masks_dx && slides_past(s, dx, g->n * x_reals(g));
         s->down = turned_axis(g->kh, g->stride_h, g->pad_h, g->dil_h, g->oh, g->ow * g->cout,
                               g->kw * g->cin, y0);
         s->across = turned_axis(g->kw, g->stride_w, g->pad_w, g->dil_w, g->ow, g->cout, g->cin,
@@ -152,6 +152,14 @@ static void dense_image(const image_gradients *image, const backward_work *w, re
         }
 }
 
+/* dx of an image goes on through the relu that x came out of, while both are in the cache. */
+static void mask_dx(real *dx, const real *x, const md_conv *g)
+{
+    const ptrdiff_t n = x_reals(g);
+    FOR_VECTORS(i, m, n)
+        store_some(dx + i, keep(lt(zero(), load_some(x + i, m)), load_some(dx + i, m)), m);
+}
+
 static void backward_item(void *context, ptrdiff_t slot, int worker)
 {
     const backward_work *w = context;
@@ -170,6 +178,7 @@ static void backward_item(void *context, ptrdiff_t slot, int worker)
         if (is_sparse(g))
             sparse_image(&image, w->room.panels, g, border);
         else dense_image(&image, w, border, n > first);
+        if (image.dx && g->masks_dx) mask_dx(image.dx, image.x, g);
     }
 }
 
@@ -197,7 +206,7 @@ static void conv2d_backward(real *dx, real *dw, real *db, const real *x, const r
     else if (dx && is_thin(g)) work.thin = stored_weights(g, w, work.room.panels);
     else if (dx) dx_phases(g, w, dx, &work.room);
     const double flop = 2.0 * (double)(g->n * g->oh * g->ow) * (double)weight_reals(g);
-    if (dw || db || g->relu || g->pool > 1 || is_thin(g))
+    if (dw || db || g->relu || g->pool > 1 || g->masks_dx || is_thin(g))
         md_parallel_for(smaller(conv_slots(g), g->n), flop / (sparse ? 200 : 50), backward_item,
                         &work);
     else if (dx)

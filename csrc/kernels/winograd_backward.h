@@ -184,9 +184,12 @@ static void winograd_backward_item(void *context, ptrdiff_t slot, int worker)
             b.next = beside_block(&b);
             md_parallel_for(2, cost / 4, to_points_item, &b);
             md_parallel_for(POINTS2, cost, gradient_point, &b);
-            for (ptrdiff_t i = 0; w->direct.dx && i < b.images; i++)
-                dx_strip(w->direct.dx + (b.first + i) * x_reals(g),
-                         b.r.v + i * b.count * s->in, s, b.strip);
+            for (ptrdiff_t i = 0; w->direct.dx && i < b.images; i++) {
+                const ptrdiff_t at = (b.first + i) * x_reals(g);
+                dx_strip(w->direct.dx + at, b.r.v + i * b.count * s->in, s, b.strip);
+                if (g->masks_dx && b.strip + 1 == s->strips)
+                    mask_dx(w->direct.dx + at, w->direct.x + at, g);
+            }
         }
     if (w->direct.wants_dw)
         md_parallel_for(ceil_div(g->cin, WEIGHT_ROWS), (double)(s->in * s->outs) * 3, dw_item, &b);

@@ -53,6 +53,13 @@ static void conv2d_forward(real *y, uint8_t *where, const real *x, const real *w
     drop_tail(y, g->n * rows * cols * g->cout, g);
 }
 
+/* dx behind the relu that x came out of. */
+static void mask_dx(real *dx, const real *x, const md_conv *g)
+{
+    for (ptrdiff_t i = 0; i < g->n * g->h * g->w * g->cin; i++)
+        if (!(x[i] > 0)) dx[i] = 0;
+}
+
 /* Every dz, the gradient before relu, goes back to each x, w and bias that it came from. */
 static void conv2d_backward(real *dx, real *dw, real *db, const real *x, const real *w,
                             const real *dy, const real *y, const uint8_t *where,
@@ -84,4 +91,5 @@ static void conv2d_backward(real *dx, real *dw, real *db, const real *x, const r
                     if (dw) dw[at_w] = fmaf(dz, x[at_x], dw[at_w]);
                 }
     }
+    if (dx && g->masks_dx) mask_dx(dx, x, g);
 }

@@ -207,6 +207,7 @@ static void winograd_backward(real *dx, real *dw, real *db, const real *x, const
                 }
             }
     }
+    if (dx && g->masks_dx) mask_dx(dx, x, g);
     for (ptrdiff_t i = 0; dw && i < pairs; i++) {
         for (int p = 0; p < POINTS2; p++) points[p] = s.du[p * pairs + i];
         both_ways(tile, points, t.g, POINTS, t.r, 1);

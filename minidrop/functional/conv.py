@@ -1,7 +1,7 @@
 """2-d convolution, channels last: the value, and the closure that returns its gradients."""
 
 from .. import _kernels
-from ..tensor import node, wants_graph
+from ..tensor import Gate, node, wants_graph
 from .operands import as_tensor
 
 check_algo = _kernels.check_conv_algo
@@ -40,14 +40,18 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1, *, relu=Fals
     if isinstance(value, tuple):
         value, winners = value
     kept = value if relu else None
+    before, behind = x._gate, Gate() if relu and pool == 1 and rate is None else None
 
     def backward(dout):
+        passed = behind is not None and behind.take(dout)
         gradients = _kernels.conv2d_backward(
-            dout, x.data, w.data, *where, relu_output=kept, pool=pool, where=winners, drop_p=rate,
-            want_dx=x.requires_grad, want_dw=w.requires_grad,
-            want_db=b is not None and b.requires_grad, algo=algo,
+            dout, x.data, w.data, *where, relu_output=None if passed else kept, pool=pool,
+            where=winners, drop_p=rate, want_dx=x.requires_grad, want_dw=w.requires_grad,
+            want_db=b is not None and b.requires_grad, mask_dx=before is not None, algo=algo,
         )
+        if before is not None:
+            before.passed = gradients[0]
         return gradients if b is not None else gradients[:2]
 
     op = "conv2d" + "_relu" * bool(relu) + "_pool" * (pool > 1) + "_dropout" * (rate is not None)
-    return node(value, parents, backward, op)
+    return node(value, parents, backward, op, behind)

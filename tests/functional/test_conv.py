@@ -77,6 +77,30 @@ def test_pooling_without_a_graph_has_the_same_bits():
     assert_same_bits(F.conv2d(x, w, relu=True, pool=2).data, kept.data)
 
 
+CONSUMERS = {
+    "a_convolution": lambda y, w: F.conv2d(y, w),
+    "two_convolutions": lambda y, w: F.conv2d(y, w) + F.conv2d(y, w, padding=1)[:, 1:-1, 1:-1],
+    "one_and_something_else": lambda y, w: F.conv2d(y, w).sum() + (y * 3).sum(),
+    "something_else": lambda y, w: (y * w[0, 0, :, 0]).sum(),
+}
+
+
+@pytest.mark.parametrize("consume", CONSUMERS.values(), ids=CONSUMERS)
+@pytest.mark.parametrize("pool", [1, 2])
+def test_what_takes_in_the_value_of_a_relu(consume, pool):
+    x, w1, w2 = normals((2, 9, 8, 3), 1), normals((3, 3, 3, 8), 2), normals((3, 3, 8, 4), 3)
+
+    def gradients(relu):
+        leaves = [Tensor(a, requires_grad=True) for a in (x, w1, w2)]
+        consume(relu(*leaves[:2]), leaves[2]).sum().backward()
+        return [leaf.grad for leaf in leaves]
+
+    fused = gradients(lambda x, w: F.conv2d(x, w, relu=True, pool=pool, algo="direct"))
+    apart = gradients(lambda x, w: F.max_pool2d(F.relu(F.conv2d(x, w, algo="direct")), pool))
+    for got, expected in zip(fused, apart, strict=True):
+        assert_same_bits(got, expected)
+
+
 def test_gradients_only_where_wanted():
     x, w, b = integers((2, 5, 5, 3), 1), integers((3, 3, 3, 4), 2), integers(4, 3)
     everything = [Tensor(a, requires_grad=True) for a in (x, w, b)]

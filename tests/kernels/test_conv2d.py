@@ -15,6 +15,7 @@ from helpers import (
     conv_inputs,
     integers,
     normals,
+    on_isa,
     unpooled,
     windows,
 )
@@ -151,6 +152,38 @@ def test_relu_is_fused_with_the_same_bits(isa, channels):
     fused = _kernels.conv2d_backward(dy, x, w, *where, relu_output=np.maximum(y, 0))
     for got, expected in zip(fused, _kernels.conv2d_backward(masked, x, w, *where), strict=True):
         assert_same_bits(got, expected)
+
+
+BEHIND_A_RELU = {
+    **{name: (channels, {}) for name, channels in GROUPS.items()},
+    "one_channel": ((1, 32, 1), {}),
+    "few_channels": ((3, 40, 1), {"padding": 1}),
+    "strided": ((17, 5, 1), {"stride": 2, "padding": 1}),
+    "winograd": ((17, 33, 1), {"algo": "winograd", "padding": 1}),
+    "sparse": ((17, 33, 1), {"pool": 2}),
+}
+
+
+@pytest.mark.parametrize("channels, options", BEHIND_A_RELU.values(), ids=BEHIND_A_RELU)
+@pytest.mark.parametrize("want_dw", [False, True])
+def test_dx_is_masked_by_the_relu_before(isa, channels, options, want_dw):
+    x, w, _ = conv_inputs(3, (9, 8), (3, 3), channels, normals)
+    x = np.maximum(x, 0)
+    x.flat[5] = np.nan
+    options = {"groups": channels[2], **options}
+    pool = options.get("pool", 1)
+    y = _kernels.conv2d_forward(x, w, **options, want_where=pool > 1)
+    if pool > 1:
+        y, options["where"] = y
+    options |= {"want_dw": want_dw, "want_db": want_dw}
+    dy = normals(y.shape, 4)
+    plain = on_isa(isa, _kernels.conv2d_backward, dy, x, w, **options)
+    masked = on_isa(isa, _kernels.conv2d_backward, dy, x, w, **options, mask_dx=True)
+    assert_same_bits(masked[0], np.where(x > 0, plain[0], np.float32(0)))
+    assert plain[0][x == 0].any()
+    if want_dw:
+        assert_same_bits(masked[1], plain[1])
+        assert_same_bits(masked[2], plain[2])
 
 
 @pytest.mark.parametrize("channels", [*GROUPS.values(), (1, 33, 1)], ids=[*GROUPS, "vectors"])
