@@ -15,10 +15,11 @@
 typedef struct { ptrdiff_t y0, rows, x0, cols; } sweep;
 
 /* `cols` columns of a sweep's dz, in panels; reals from a pixel to the next, from a panel to the
-   next. */
-typedef struct { const real *data; ptrdiff_t cols, step, panel; } dz_columns;
+   next; and where the next sweep's stand. */
+typedef struct { const real *data; ptrdiff_t cols, step, panel; const real *next; } dz_columns;
 
-/* dw (+)= the outer products of a sweep's pixels: tiles of (kx, ci) x co for each ky. */
+/* dw (+)= the outer products of a sweep's pixels: tiles of (kx, ci) x co for each ky. They ask for
+   the dz of the next. */
 static void dw_columns(real *dw, const real *x, const dz_columns *dz, const sweep *s,
                        const md_conv *g, int resume)
 {
@@ -30,6 +31,10 @@ static void dw_columns(real *dw, const real *x, const dz_columns *dz, const swee
     for (ptrdiff_t r = 0; r < s->rows; r++)
         runs[r] = (md_run){(s->y0 + r) * g->stride_h * x_row + s->x0 * g->stride_w * g->cin,
                            r * s->cols * dz->step};
+    const ptrdiff_t pixels = s->rows * s->cols, columns = g->kh * (g->kw / joined);
+    ask_in_steps(&t, dz->next, pixels * dz->cols * (ptrdiff_t)sizeof(real),
+                 pixels * columns * ceil_div(dz->cols, width) *
+                     column_tiling(&t, joined * in).count);
     for (ptrdiff_t j = 0; j < dz->cols; j += width, t.b += dz->panel) {
         t.cols = smaller(width, dz->cols - j);
         for (ptrdiff_t ky = 0; ky < g->kh; ky++) {
@@ -84,10 +89,11 @@ static void dw_sweep(real *dw, const real *x, const real *dz, const sweep *s, co
     for (ptrdiff_t group = 0; group < g->groups; group++)
         for (ptrdiff_t j = 0; j < out; j += SWEEP_COLUMNS) {
             const ptrdiff_t cols = smaller(SWEEP_COLUMNS, out - j), at = group * out + j;
-            dz_columns columns = {from.data + at, cols, g->cout, tile_vectors(rows) * W};
+            dz_columns columns = {from.data + at, cols, g->cout, tile_vectors(rows) * W,
+                                  from.data + pixels * g->cout + j};
             if (copies) {
                 copy_panels(room, pixels, &from, at, g->cout, pixels, cols);
-                columns = (dz_columns){room, cols, NR, NR * pixels};
+                columns.data = room, columns.step = NR, columns.panel = NR * pixels;
             }
             dw_columns(dw + at, x + group * in, &columns, s, g, resume);
         }

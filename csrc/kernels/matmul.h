@@ -124,17 +124,6 @@ static void copy_a(real *copy, const matmul_work *w, ptrdiff_t i0, ptrdiff_t row
 
 /* ---- c ---- */
 
-/* Where b is read as it stands, the tiles of panel j0 + j ask for their part of the next slice: its
-   rows from k1 on, as they follow each other. */
-static void ask_for_slice(md_tile *t, const matmul_work *w, ptrdiff_t k1, ptrdiff_t j,
-                          ptrdiff_t rows, ptrdiff_t cols)
-{
-    const ptrdiff_t tiles_down = column_tiling(t, rows).count;
-    const ptrdiff_t row = w->n * (ptrdiff_t)sizeof(real);
-    t->ask_step = smaller(LINE_BYTES, ceil_div(row, tiles_down * ceil_div(cols, NR)));
-    t->ask = (const char *)(w->b.data + b_at(w, k1, 0)) + j / NR * tiles_down * t->k * t->ask_step;
-}
-
 static void matmul_item(void *context, ptrdiff_t item, int worker)
 {
     const matmul_work *w = context;
@@ -163,6 +152,9 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
             t.a = a_copy, t.a_row = 1, t.a_step = MR, t.a_tile = MR * k;
         }
         if (w->copies_b && w->slice_of_b) copy_b(b_copy, w, k0, k, j0, cols);
+        if (!w->copies_b && !last)                                /* b comes from memory */
+            ask_in_steps(&t, w->b.data + b_at(w, k0 + k, 0), k * w->n * (ptrdiff_t)sizeof(real),
+                         k * column_tiling(&t, rows).count * ceil_div(cols, NR));
         for (ptrdiff_t j = 0; j < cols; j += panel) {             /* panels of b */
             t.cols = smaller(panel, cols - j);
             t.c = w->c + i0 * w->n + j0 + j, t.c_row = w->n;
@@ -175,7 +167,6 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
                   : w->shares_b ? w->shared + k0 * round_up(w->n, NR) + (j0 + j) * k
                   : w->slice_of_b ? b_copy + j * k : b_copy;
             if (t.b == b_copy && !w->slice_of_b) copy_b(b_copy, w, k0, k, j0 + j, t.cols);
-            if (!w->copies_b && !last) ask_for_slice(&t, w, k0 + k, j, rows, cols);
             tile_column(&t, rows);                                /* tiles down the panel */
         }
     }

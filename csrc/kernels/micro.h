@@ -45,8 +45,7 @@ typedef struct {
     const real *bias;                 /* added at the end, or NULL; `cols` of it */
     int relu;                         /* then max(., 0), NaN kept */
     const char *ask;                  /* what will be wanted after this, or NULL: */
-    ptrdiff_t ask_step;               /* so many bytes of it come with each step of k, unless a is
-                                         packed */
+    ptrdiff_t ask_step;               /* so many bytes of it come with each step of k */
     int past;                         /* c goes past the caches: its rows are whole lines */
 } md_tile;
 
@@ -62,25 +61,59 @@ INLINE vf load_column(const real *p, int j, int last, ptrdiff_t part)
 /* Loops over the tile have to be unrolled before acc is given its place, or it stands in memory. */
 #define EACH(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
 
-/* rows, nv, packed and whole are constants where this is inlined, so that acc lives in registers.
+/* rows, nv, packed and whole are constants where these are inlined, so that acc lives in registers.
    packed: a_row is 1, and the rows of a are constant offsets; otherwise they are reached from three
    pointers, five rows apart. whole: every one of the nv vectors is complete. */
+typedef vf tile_acc[MOST_ROWS][MOST_VECTORS];
+
+/* The steps of k of one run. asks, a constant too: each asks for a little at `ask`. */
+INLINE void tile_run(tile_acc acc, const md_tile *t, const real *a_here, const real *b,
+                     const char *ask, const int rows, const int nv, const int packed,
+                     const int whole, const int asks)
+{
+    const int last = whole ? nv : nv - 1;
+    const ptrdiff_t part = t->cols - (nv - 1) * W;
+    const ptrdiff_t a_step = t->a_step, b_step = t->b_step, ask_step = t->ask_step;
+    const ptrdiff_t a_row = packed ? 1 : t->a_row;
+    ptrdiff_t a_row3 = 3 * a_row;
+    const real *a[3] = {a_here, a_here + 5 * a_row, a_here + 10 * a_row};
+    if (!packed) HIDE(a_row3);
+    if (!packed && rows > 5) HIDE(a[1]);
+    if (!packed && rows > 10) HIDE(a[2]);
+    _Pragma("GCC unroll 4") for (ptrdiff_t k = t->k; k > 0; k--) {
+        vf row[MOST_VECTORS];
+        /* So few rows of c that b comes at the pace of memory: ask in time, unless asking for a
+           line costs what loading it does. */
+        if (nv > NV && W < LINE_REALS)
+            EACH(j, nv * W / LINE_REALS)
+                __builtin_prefetch(b + AHEAD * b_step + j * LINE_REALS);
+        EACH(j, nv) row[j] = load_column(b, j, last, part);
+        if (asks) {
+            __builtin_prefetch(ask, 0, 2);
+            ask += ask_step;
+        }
+        EACH(i, rows) {
+            const ptrdiff_t at = i % 5 == 3 ? a_row3 : i % 5 * a_row;
+            const vf x = set1(packed ? a[0][i] : a[i / 5][at]);
+            EACH(j, nv) acc[i][j] = fma_(x, row[j], acc[i][j]);
+        }
+        a[0] += a_step, a[1] += a_step, a[2] += a_step;
+        b += b_step;
+    }
+}
+
 INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int packed,
                       const int whole)
 {
     const int last = whole ? nv : nv - 1;
     const ptrdiff_t part = t->cols - (nv - 1) * W;
-    const ptrdiff_t a_step = t->a_step, b_step = t->b_step, c_row = t->c_row;
-    const ptrdiff_t a_row = packed ? 1 : t->a_row;
-    ptrdiff_t a_row3 = 3 * a_row;
-    if (!packed) HIDE(a_row3);
+    const ptrdiff_t c_row = t->c_row;
     const ptrdiff_t a_tile = t->a_tile ? t->a_tile : rows * t->a_row;
     const ptrdiff_t from_row = t->from ? t->from_row : c_row;
     const real *a_here = t->a, *from = t->from ? t->from : t->c;
     real *c = t->c;
-    const char *ask = t->ask ? t->ask : (const char *)t->b;
-    const ptrdiff_t ask_step = t->ask_step;
-    vf acc[MOST_ROWS][MOST_VECTORS];
+    const char *ask = t->ask;
+    tile_acc acc;
 
     for (ptrdiff_t tile = t->count; tile > 0; tile--) {
         /* the rows of C of the next tile can come while this one goes on */
@@ -96,31 +129,11 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
                 EACH(j, nv) acc[i][j] = zero();
 
         for (ptrdiff_t r = 0; r < t->nruns; r++) {
-            const real *b = t->b + t->runs[r].b;
-            const real *a[3] = {a_here + t->runs[r].a};
-            a[1] = a[0] + 5 * a_row, a[2] = a[0] + 10 * a_row;
-            if (!packed && rows > 5) HIDE(a[1]);
-            if (!packed && rows > 10) HIDE(a[2]);
-            _Pragma("GCC unroll 4") for (ptrdiff_t k = t->k; k > 0; k--) {
-                vf row[MOST_VECTORS];
-                /* So few rows of c that b comes at the pace of memory: ask in time, unless asking
-                   for a line costs what loading it does. */
-                if (nv > NV && W < LINE_REALS)
-                    EACH(j, nv * W / LINE_REALS)
-                        __builtin_prefetch(b + AHEAD * b_step + j * LINE_REALS);
-                EACH(j, nv) row[j] = load_column(b, j, last, part);
-                if (!packed && rows >= SPARE && nv == NV) {
-                    __builtin_prefetch(ask, 0, 2);
-                    ask += ask_step;
-                }
-                EACH(i, rows) {
-                    const ptrdiff_t at = i % 5 == 3 ? a_row3 : i % 5 * a_row;
-                    const vf x = set1(packed ? a[0][i] : a[i / 5][at]);
-                    EACH(j, nv) acc[i][j] = fma_(x, row[j], acc[i][j]);
-                }
-                a[0] += a_step, a[1] += a_step, a[2] += a_step;
-                b += b_step;
-            }
+            const real *a = a_here + t->runs[r].a, *b = t->b + t->runs[r].b;
+            if (rows >= SPARE && nv == NV && ask) {
+                tile_run(acc, t, a, b, ask, rows, nv, packed, whole, 1);
+                ask += t->k * t->ask_step;
+            } else tile_run(acc, t, a, b, NULL, rows, nv, packed, whole, 0);
         }
 
         if (t->bias)
@@ -228,11 +241,20 @@ INLINE tiling column_tiling(const md_tile *t, ptrdiff_t n)
     return tiling_of(n, collide ? smaller(WAYS, MR) : MR);
 }
 
-/* All n rows of C below t, and t->cols columns. t is put back. */
+/* `bytes` that will be wanted are asked for in so many steps of k. */
+INLINE void ask_in_steps(md_tile *t, const void *bytes_at, ptrdiff_t bytes, ptrdiff_t steps)
+{
+    t->ask = bytes_at;
+    t->ask_step = smaller(LINE_BYTES, ceil_div(bytes, larger(1, steps)));
+}
+
+/* All n rows of C below t, and t->cols columns. t is put back, but for what has been asked for. */
 static void tile_column(md_tile *t, ptrdiff_t n)
 {
     const tiling cut = column_tiling(t, n);
-    const md_tile first = *t;
+    const ptrdiff_t asked = t->nruns * t->k * t->ask_step;    /* by a tile */
+    md_tile first = *t;
+    if (t->ask) first.ask += cut.count * asked;
     t->count = cut.taller;
     if (t->count) tile_rows(t, cut.least + 1);
     const ptrdiff_t above = cut.taller * (cut.least + 1);
@@ -240,7 +262,7 @@ static void tile_column(md_tile *t, ptrdiff_t n)
     t->c += above * t->c_row;
     if (t->from) t->from += above * t->from_row;
     t->count = cut.count - cut.taller;
-    t->ask += t->ask ? cut.taller * t->k * t->ask_step : 0;
+    if (t->ask) t->ask += cut.taller * asked;
     if (t->count) tile_rows(t, cut.least);
     *t = first;
 }

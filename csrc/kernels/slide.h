@@ -139,9 +139,10 @@ static void panel_sides(const slide *s, const md_tile *panel, const real *a, rea
     }
 }
 
-/* Rows y0 .. y1 of the target, which begin at row y0 step_y of the image: at `source`. */
+/* Rows y0 .. y1 of the target, which begin at row y0 step_y of the image: at `source`. next: what
+   is asked for meanwhile, that of the band below, or NULL. */
 static void slide_band(const slide *s, real *target, const real *source, ptrdiff_t y0,
-                       ptrdiff_t y1)
+                       ptrdiff_t y1, const real *next)
 {
     const ptrdiff_t panels = ceil_div(s->channels, NR);
     const ptrdiff_t slice = larger(1, SLICE / larger(1, s->k));
@@ -149,6 +150,9 @@ static void slide_band(const slide *s, real *target, const real *source, ptrdiff
     const int has_sides = b.inner.end - b.inner.first < s->cols;
     md_tile t = {.k = s->k, .a_step = 1, .b_step = NR, .a_row = s->step_x * s->frame.c,
                  .c_row = s->col};
+    if (next)
+        ask_in_steps(&t, next, s->step_y * s->frame.row * (ptrdiff_t)sizeof(real),
+                     column_tiling(&t, s->cols).count * s->nruns * s->k * s->groups * panels);
     for (ptrdiff_t p = 0; p < s->groups * panels; p++) {
         const ptrdiff_t group = p / panels, j = p % panels * NR, out = group * s->group + j;
         const real *a = source + group * s->source_group;
@@ -176,7 +180,8 @@ static void slide_rows(const slide *s, real *target, const real *source, ptrdiff
         depthwise_rows(s, target, source, y0, y1);
         return;
     }
-    if (is_framed(&s->frame)) {
+    const int framed = is_framed(&s->frame);
+    if (framed) {
         copy_framed(border, source, &s->frame, y0 * s->step_y, (y1 - 1) * s->step_y + s->reach);
         source = border;
     } else source += y0 * s->step_y * s->frame.row;
@@ -190,7 +195,9 @@ static void slide_rows(const slide *s, real *target, const real *source, ptrdiff
     const ptrdiff_t bands = ceil_div(rows, lines);
     for (ptrdiff_t i = 0; i < bands; i++) {
         const ptrdiff_t from = i * rows / bands, to = (i + 1) * rows / bands;
-        slide_band(s, target, source + from * s->step_y * s->frame.row, y0 + from, y0 + to);
+        const real *next = source + to * s->step_y * s->frame.row;
+        slide_band(s, target, source + from * s->step_y * s->frame.row, y0 + from, y0 + to,
+                   framed ? NULL : next);
     }
 }
 
