@@ -235,6 +235,15 @@ def test_inner_tensors_keep_no_gradient():
     assert y.grad is None
 
 
+def test_a_gradient_that_has_passed_a_relu_is_not_kept(without_collector):
+    x, w = (Tensor(normals(shape), requires_grad=True) for shape in ((1, 5, 5, 2), (3, 3, 2, 2)))
+    y = F.conv2d(x, w, relu=True)
+    F.conv2d(y, w).sum().backward()
+    assert y._gate.passed is None
+    with no_grad():
+        assert F.conv2d(x, w, relu=True)._gate is None
+
+
 def test_no_grad_builds_no_graph():
     x = Tensor(np.float32([1, 2]), requires_grad=True)
     with no_grad():

@@ -9,8 +9,9 @@
 
    A value is broadcast and meets a whole tile of the source, wherever its index says. The gradient
    of w takes in tiles of x at the pixels where a channel of dz is not zero; the gradient of x takes
-   in tiles of w for the channels that are not zero in a pixel of dz. Each element of C stays one
-   sequential chain of multiply-adds in the order of the list. */
+   in tiles of w for the channels that are not zero in a pixel of dz; there the tiles of neighbours
+   overlap. Each element of C stays one sequential chain of multiply-adds in the order of the
+   list. */
 #ifndef MD_GATHER_H
 #define MD_GATHER_H
 
@@ -46,12 +47,11 @@ typedef struct {
 typedef vf gather_acc[GATHER_ROWS][GATHER_TAPS];
 
 INLINE void load_tap(gather_acc acc, const real *from, ptrdiff_t c_row, const int rows,
-                        const int column)
+                     const int column)
 {
     for (int r = 0; r < rows; r++) acc[r][column] = load(from + r * c_row);
 }
-INLINE void store_tap(gather_acc acc, real *to, ptrdiff_t c_row, const int rows,
-                         const int column)
+INLINE void store_tap(gather_acc acc, real *to, ptrdiff_t c_row, const int rows, const int column)
 {
     for (int r = 0; r < rows; r++) store(to + r * c_row, acc[r][column]);
 }
@@ -113,6 +113,7 @@ INLINE void sliding_body(const md_gather *g, const int rows, const int taps)
         sliding_tile(acc, to, g, tile++, rows, taps, turn); \
         to += W; \
     }
+    _Static_assert(GATHER_TAPS == 8, "a turn for each tap");
     for (;;) {
         MD_TURN(0) MD_TURN(1) MD_TURN(2) MD_TURN(3) MD_TURN(4) MD_TURN(5) MD_TURN(6) MD_TURN(7)
     }
