@@ -112,17 +112,22 @@ typedef struct {
     const real *thin;          /* the weights for thin_dx */
 } backward_work;
 
+/* dz = dy scale where y, the value of a relu, is not zero. */
+static void through_relu(real *dz, const real *dy, real scale, const real *y, ptrdiff_t n)
+{
+    FOR_VECTORS(i, m, n) {
+        const vf grad = load_some(dy + i, m) * set1(scale);
+        store_some(dz + i, keep(lt(zero(), load_some(y + i, m)), grad), m);
+    }
+}
+
 /* The gradient of one image before dropout, pooling and relu, in `room` unless it is dy itself. */
 static const real *dz_image(real *room, const image_gradients *image, const md_conv *g)
 {
-    const ptrdiff_t n = y_reals(g);
     if (g->pool > 1)
         window_scatter(room, image->dy, drop_scale(g), image->y, image->where, g->oh / g->pool,
                        g->ow / g->pool, g->cout, g->oh, g->ow, g->pool);
-    else if (image->y)
-        FOR_VECTORS(i, m, n)
-            store_some(room + i, keep(lt(zero(), load_some(image->y + i, m)),
-                                      load_some(image->dy + i, m) * set1(drop_scale(g))), m);
+    else if (image->y) through_relu(room, image->dy, drop_scale(g), image->y, y_reals(g));
     else return image->dy;
     return room;
 }
@@ -155,9 +160,7 @@ static void dense_image(const image_gradients *image, const backward_work *w, re
 /* dx of an image goes on through the relu that x came out of, while both are in the cache. */
 static void mask_dx(real *dx, const real *x, const md_conv *g)
 {
-    const ptrdiff_t n = x_reals(g);
-    FOR_VECTORS(i, m, n)
-        store_some(dx + i, keep(lt(zero(), load_some(x + i, m)), load_some(dx + i, m)), m);
+    through_relu(dx, dx, 1, x, x_reals(g));
 }
 
 static void backward_item(void *context, ptrdiff_t slot, int worker)

@@ -5,8 +5,8 @@
     | block | block |  mc rows
     +-------+-------+                          In a block, k goes by in slices of at most KC:
     | block | block |                            the slice of a (mc x kc) stays in L2,
-    +-------+-------+                            a panel of b (kc x NR) in L1,
-       nc                                        and tiles of MR x NR sweep down the panel.
+    +-------+-------+                            so does a panel of b (kc x NR), and
+       nc                                        tiles of MR x NR sweep down the panel.
 
    Panels of b are copies where its rows lie far apart, or where so many rows of c read them that
    they repay it; elsewhere b is read as it stands. A block makes each panel when it comes to it, or
@@ -23,11 +23,12 @@
 #include "micro.h"
 #include "pack.h"
 
-enum { KC = 256, MC = 256, NC = 2048, FAR_REALS = 1 << 20 };
+enum { KC = 512, MC = 256, NC = 2048, FAR_REALS = 1 << 20 };
+enum { LONG_KC = 1024, LOW_MC = 128 }; /* where blocks of a long k share b: c waits less often */
 enum { ALONE = 512 };       /* columns at most of a block that makes its own panels of b */
 enum { NEAR_REALS = 256 };  /* of a row of a, in TN: so few that rows hardly collide in L1 */
 enum { NEAR_ROW = 32 * NR }; /* columns of a b whose rows are near enough to be read in place */
-enum { A_SCRATCH = KC * (MC + 2 * MR) + W, B_SCRATCH = KC * (ALONE + NR) };
+enum { A_SCRATCH = LONG_KC * (LOW_MC + 2 * MR) + W, B_SCRATCH = KC * (ALONE + NR) };
 enum { C_SCRATCH = MC * (NC + NR), SCRATCH = A_SCRATCH + B_SCRATCH + C_SCRATCH };
 
 typedef struct {
@@ -44,7 +45,9 @@ typedef struct {
    own cost much. Each reads its parts of a and b, so a worker alone makes no more than it must. */
 static void matmul_blocks(matmul_work *w)
 {
-    ptrdiff_t down = ceil_div(w->m, MC), across = ceil_div(w->n, down > 2 ? NC : ALONE);
+    const int is_long = w->k > KC && w->m > MC;
+    ptrdiff_t down = ceil_div(w->m, is_long ? LOW_MC : MC);
+    ptrdiff_t across = ceil_div(w->n, down > 2 ? NC : ALONE);
     const double flop = 2.0 * (double)w->m * (double)w->n * (double)w->k;
     const ptrdiff_t wanted = md_workers() == 1 || flop < 1e6 ? 1 : flop < 2e7 ? 2 : 4;
     while (down * across < wanted) {
@@ -59,7 +62,7 @@ static void matmul_blocks(matmul_work *w)
     w->nc = round_up(ceil_div(w->n, across), NR);
     w->blocks_down = ceil_div(w->m, w->mc);
     w->blocks_across = ceil_div(w->n, w->nc);
-    w->slices = larger(1, ceil_div(w->k, KC));
+    w->slices = larger(1, ceil_div(w->k, is_long ? LONG_KC : KC));
 
     const int repays = w->m > 24 * MR && (w->n > 4 * NR || w->form == MD_NN);
     w->copies_b = w->form == MD_NT || repays || (w->m > 4 * MR && w->n > NEAR_ROW);
@@ -157,16 +160,17 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
                          k * column_tiling(&t, rows).count * ceil_div(cols, NR));
         for (ptrdiff_t j = 0; j < cols; j += panel) {             /* panels of b */
             t.cols = smaller(panel, cols - j);
-            t.c = w->c + i0 * w->n + j0 + j, t.c_row = w->n;
-            if (waits) {
-                t.from = c_copy + j * rows, t.from_row = NR;
-                if (!last) t.c = c_copy + j * rows, t.c_row = NR;
-            }
+            t.c = w->c + i0 * w->n + j0 + j, t.c_row = w->n, t.after = t.c + panel;
+            if (waits) t.from = c_copy + j * rows, t.from_row = NR;
+            if (waits && !last) t.c = c_copy + j * rows, t.c_row = NR, t.after = t.c + NR * rows;
             t.bias = w->bias && last ? w->bias + j0 + j : NULL;
             t.b = !w->copies_b ? w->b.data + b_at(w, k0, j0 + j)
                   : w->shares_b ? w->shared + k0 * round_up(w->n, NR) + (j0 + j) * k
                   : w->slice_of_b ? b_copy + j * k : b_copy;
             if (t.b == b_copy && !w->slice_of_b) copy_b(b_copy, w, k0, k, j0 + j, t.cols);
+            if (w->form == MD_NT && w->slices == 1 && !w->shares_b)  /* the next panel */
+                ask_in_steps(&t, w->b.data + b_at(w, 0, j0 + j + NR),
+                             NR * k * (ptrdiff_t)sizeof(real), k * column_tiling(&t, rows).count);
             tile_column(&t, rows);                                /* tiles down the panel */
         }
     }

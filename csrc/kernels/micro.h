@@ -27,6 +27,10 @@ enum { WAYS = 8, SET_BYTES = 4096 };
 
 enum { SPARE = 4 }; /* a tile of so many rows has time for a load more in each step of k */
 
+/* C's next tile is asked for meanwhile, a few lines at once: more would make what is read here wait
+   for them. So a run of many steps goes by in parts. */
+enum { AT_ONCE = 8, LONG_RUN = 16 };
+
 typedef struct { ptrdiff_t a, b; } md_run;
 
 typedef struct {
@@ -44,6 +48,7 @@ typedef struct {
     ptrdiff_t from_row;
     const real *bias;                 /* added at the end, or NULL; `cols` of it */
     int relu;                         /* then max(., 0), NaN kept */
+    const real *after;                /* C's tile after the last; NULL: the next one below */
     const char *ask;                  /* what will be wanted after this, or NULL: */
     ptrdiff_t ask_step;               /* so many bytes of it come with each step of k */
     int past;                         /* c goes past the caches: its rows are whole lines */
@@ -66,10 +71,10 @@ INLINE vf load_column(const real *p, int j, int last, ptrdiff_t part)
    pointers, five rows apart. whole: every one of the nv vectors is complete. */
 typedef vf tile_acc[MOST_ROWS][MOST_VECTORS];
 
-/* The steps of k of one run. asks, a constant too: each asks for a little at `ask`. */
-INLINE void tile_run(tile_acc acc, const md_tile *t, const real *a_here, const real *b,
-                     const char *ask, const int rows, const int nv, const int packed,
-                     const int whole, const int asks)
+/* So many steps of k. asks, a constant too: each asks for a little at `ask`. */
+INLINE void tile_steps(tile_acc acc, const md_tile *t, const real *a_here, const real *b,
+                       ptrdiff_t steps, const char *ask, const int rows, const int nv,
+                       const int packed, const int whole, const int asks)
 {
     const int last = whole ? nv : nv - 1;
     const ptrdiff_t part = t->cols - (nv - 1) * W;
@@ -80,7 +85,7 @@ INLINE void tile_run(tile_acc acc, const md_tile *t, const real *a_here, const r
     if (!packed) HIDE(a_row3);
     if (!packed && rows > 5) HIDE(a[1]);
     if (!packed && rows > 10) HIDE(a[2]);
-    _Pragma("GCC unroll 4") for (ptrdiff_t k = t->k; k > 0; k--) {
+    _Pragma("GCC unroll 4") for (ptrdiff_t k = steps; k > 0; k--) {
         vf row[MOST_VECTORS];
         /* So few rows of c that b comes at the pace of memory: ask in time, unless asking for a
            line costs what loading it does. */
@@ -102,6 +107,36 @@ INLINE void tile_run(tile_acc acc, const md_tile *t, const real *a_here, const r
     }
 }
 
+INLINE void ask_for_rows(const real *c, ptrdiff_t c_row, ptrdiff_t rows, const int nv)
+{
+    for (; rows > 0; rows--, c += c_row)
+        EACH(j, ceil_div(nv * W, LINE_REALS)) __builtin_prefetch(c + j * LINE_REALS);
+}
+
+/* From row to row, with no address kept: else the compiler makes all of them before it begins. */
+INLINE void load_tile(tile_acc acc, const real *c, ptrdiff_t c_row, const int rows, const int nv,
+                      const int last, ptrdiff_t part)
+{
+    EACH(i, rows) {
+        EACH(j, nv) acc[i][j] = load_column(c, j, last, part);
+        c += c_row;
+        HIDE(c);
+    }
+}
+
+INLINE void store_tile(real *c, ptrdiff_t c_row, tile_acc acc, const int rows, const int nv,
+                       const int last, ptrdiff_t part, const int past)
+{
+    EACH(i, rows) {
+        EACH(j, nv)
+            if (past) store_nontemporal(c + j * W, acc[i][j]);
+            else if (j < last) store(c + j * W, acc[i][j]);
+            else store_part(c + j * W, acc[i][j], part);
+        c += c_row;
+        HIDE(c);
+    }
+}
+
 INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int packed,
                       const int whole)
 {
@@ -110,30 +145,36 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
     const ptrdiff_t c_row = t->c_row;
     const ptrdiff_t a_tile = t->a_tile ? t->a_tile : rows * t->a_row;
     const ptrdiff_t from_row = t->from ? t->from_row : c_row;
+    const int few = ceil_div(rows, ceil_div(rows * ceil_div(nv * W, LINE_REALS), AT_ONCE));
+    const int most_parts = ceil_div(rows, few);
     const real *a_here = t->a, *from = t->from ? t->from : t->c;
     real *c = t->c;
     const char *ask = t->ask;
     tile_acc acc;
 
     for (ptrdiff_t tile = t->count; tile > 0; tile--) {
-        /* the rows of C of the next tile can come while this one goes on */
-        if (!t->past)
-            EACH(i, rows)
-                EACH(j, ceil_div(nv * W, LINE_REALS))
-                    __builtin_prefetch(c + (rows + i) * c_row + j * LINE_REALS);
-        if (t->resume)
-            EACH(i, rows)
-                EACH(j, nv) acc[i][j] = load_column(from + i * from_row, j, last, part);
+        const real *below = tile == 1 && t->after ? t->after : c + rows * c_row;
+        if (t->resume) load_tile(acc, from, from_row, rows, nv, last, part);
         else
             EACH(i, rows)
                 EACH(j, nv) acc[i][j] = zero();
 
         for (ptrdiff_t r = 0; r < t->nruns; r++) {
             const real *a = a_here + t->runs[r].a, *b = t->b + t->runs[r].b;
-            if (rows >= SPARE && nv == NV && ask) {
-                tile_run(acc, t, a, b, ask, rows, nv, packed, whole, 1);
-                ask += t->k * t->ask_step;
-            } else tile_run(acc, t, a, b, NULL, rows, nv, packed, whole, 0);
+            const int parts = r == 0 && t->k >= LONG_RUN ? most_parts : 1;
+            const int asks = r == 0 && parts == most_parts && !t->past;
+            ptrdiff_t left = t->k;
+            for (int p = 0; p < parts; p++) {
+                const ptrdiff_t steps = p + 1 < parts ? t->k / most_parts : left;
+                left -= steps;
+                if (asks)
+                    ask_for_rows(below + p * few * c_row, c_row, smaller(few, rows - p * few), nv);
+                if (rows >= SPARE && nv == NV && ask) {
+                    tile_steps(acc, t, a, b, steps, ask, rows, nv, packed, whole, 1);
+                    ask += steps * t->ask_step;
+                } else tile_steps(acc, t, a, b, steps, NULL, rows, nv, packed, whole, 0);
+                a += steps * t->a_step, b += steps * t->b_step;
+            }
         }
 
         if (t->bias)
@@ -145,14 +186,8 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
             EACH(i, rows)
                 EACH(j, nv) acc[i][j] = max_(zero(), acc[i][j]);
 
-        if (whole && t->past)
-            EACH(i, rows)
-                EACH(j, nv) store_nontemporal(c + i * c_row + j * W, acc[i][j]);
-        else
-            EACH(i, rows)
-                EACH(j, nv)
-                    if (j < last) store(c + i * c_row + j * W, acc[i][j]);
-                    else store_part(c + i * c_row + j * W, acc[i][j], part);
+        if (whole && t->past) store_tile(c, c_row, acc, rows, nv, last, part, 1);
+        else store_tile(c, c_row, acc, rows, nv, last, part, 0);
         a_here += a_tile;
         from += rows * from_row;
         c += rows * c_row;
@@ -256,12 +291,14 @@ static void tile_column(md_tile *t, ptrdiff_t n)
     md_tile first = *t;
     if (t->ask) first.ask += cut.count * asked;
     t->count = cut.taller;
+    if (cut.taller < cut.count) t->after = NULL;
     if (t->count) tile_rows(t, cut.least + 1);
     const ptrdiff_t above = cut.taller * (cut.least + 1);
     t->a += t->a_tile ? cut.taller * t->a_tile : above * t->a_row;
     t->c += above * t->c_row;
     if (t->from) t->from += above * t->from_row;
     t->count = cut.count - cut.taller;
+    t->after = first.after;
     if (t->ask) t->ask += cut.taller * asked;
     if (t->count) tile_rows(t, cut.least);
     *t = first;

@@ -29,7 +29,7 @@ static double fma_peak(real *out, ptrdiff_t iterations)
     return 2.0 * MR * NR * (double)iterations * workers;
 }
 
-enum { TILE_REALS = (KC * (MR + NR) + MR * NR + 15) / 16 * 16 };
+enum { TILE_K = 256, TILE_REALS = (TILE_K * (MR + NR) + MR * NR + 15) / 16 * 16 };
 
 static ptrdiff_t tile_peak_scratch(void) { return (ptrdiff_t)md_workers() * TILE_REALS; }
 
@@ -38,9 +38,9 @@ static void tile_item(void *context, ptrdiff_t item, int worker)
 {
     const peak_work *w = context;
     const md_run whole = {0, 0};
-    real *a = w->out + item * TILE_REALS, *b = a + KC * MR, *c = b + KC * NR;
+    real *a = w->out + item * TILE_REALS, *b = a + TILE_K * MR, *c = b + TILE_K * NR;
     const md_tile t = {.a = a, .b = b, .a_row = 1, .a_step = MR, .b_step = NR, .runs = &whole,
-                       .nruns = 1, .k = KC, .c = c, .c_row = NR, .cols = NR, .count = 1};
+                       .nruns = 1, .k = TILE_K, .c = c, .c_row = NR, .cols = NR, .count = 1};
     (void)worker;
     memset(a, 0, TILE_REALS * sizeof(real));
     for (ptrdiff_t i = 0; i < w->iterations; i++) tiles[MR][NV][1][0](&t);
@@ -51,5 +51,5 @@ static double tile_peak(real *scratch, ptrdiff_t iterations)
     peak_work w = {scratch, iterations};
     const int workers = md_workers();
     md_parallel_for(workers, 1e9, tile_item, &w);
-    return 2.0 * MR * NR * KC * (double)iterations * workers;
+    return 2.0 * MR * NR * TILE_K * (double)iterations * workers;
 }

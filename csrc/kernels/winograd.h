@@ -120,15 +120,13 @@ static void finish_strip(const winograd_forward_work *w, const real *m, ptrdiff_
 }
 
 /* The rows of x behind those of a block, which the next one reads. */
-static ahead after_block(const real *x, const winograd *s, ptrdiff_t first, ptrdiff_t images,
-                         ptrdiff_t strip)
+static void want_after_block(ahead *next, const real *x, const winograd *s, ptrdiff_t first,
+                             ptrdiff_t images, ptrdiff_t strip)
 {
     const md_conv *g = s->g;
     const ptrdiff_t row = g->w * g->cin, rows = smaller(s->rows * s->out, g->h);
     const ptrdiff_t end = (first + images - 1) * g->h + smaller((strip + 1) * rows, g->h);
-    ahead next = {.count = 0};
-    want(&next, x + end * row, (size_t)(images * rows * row) * sizeof(real));
-    return next;
+    want(next, x + end * row, (size_t)(images * rows * row) * sizeof(real));
 }
 
 static void winograd_item(void *context, ptrdiff_t item, int worker)
@@ -143,7 +141,8 @@ static void winograd_item(void *context, ptrdiff_t item, int worker)
     real *m = v + POINTS2 * s->v_point, *z = m + POINTS2 * s->m_point;
     for (ptrdiff_t i = 0; i < images; i++)
         x_strip(v + i * count * s->in, w->x + (first + i) * x_reals(g), s, strip);
-    const ahead next = after_block(w->x, s, first, images, strip);
+    ahead next = {.count = 0};
+    want_after_block(&next, w->x, s, first, images, strip);
     for (int p = 0; p < POINTS2; p++) {
         ask(&next, p, POINTS2);
         point_product(m + p * s->m_point, s->outs, v + p * s->v_point, s->in, w->u + p * s->u_point,

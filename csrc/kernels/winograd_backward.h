@@ -92,8 +92,8 @@ static ahead beside_block(const gradient_block *b)
     const md_conv *g = s->g;
     const ptrdiff_t y = y_reals(g) * b->images / s->strips;
     const ptrdiff_t at = (b->first + b->images) * y_reals(g) + b->strip * y;
-    ahead next = after_block(d->x, s, b->first, b->images, b->strip);
-    if (!d->wants_dw) next.count = 0;
+    ahead next = {.count = 0};
+    if (d->wants_dw) want_after_block(&next, d->x, s, b->first, b->images, b->strip);
     if (d->dx && b->strip == 0)
         want(&next, d->dx + b->first * x_reals(g), (size_t)(b->images * x_reals(g)) * sizeof(real));
     want(&next, d->dy + at, (size_t)y * sizeof(real));
