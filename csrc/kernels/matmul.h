@@ -183,11 +183,24 @@ static matmul_work matmul_plan(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
     return w;
 }
 
-static ptrdiff_t matmul_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
+/* Few columns leave lanes idle, unless they fill a vector. In TN, c^T = b^T a has them as rows, and
+   takes a and b as they stand: it is made instead, and turned round. */
+INLINE int is_turned(ptrdiff_t m, ptrdiff_t n, int form)
+{
+    return form == MD_TN && n < NR && n % W && m >= 2 * NR;
+}
+
+static ptrdiff_t plan_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
 {
     const ptrdiff_t workers = (ptrdiff_t)md_workers() * SCRATCH;
-    if (m == 0 || n == 0) return workers;
     return workers + (matmul_plan(m, n, k, form).shares_b ? k * round_up(n, NR) : 0);
+}
+
+static ptrdiff_t matmul_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
+{
+    if (m == 0 || n == 0) return (ptrdiff_t)md_workers() * SCRATCH;
+    const ptrdiff_t plain = plan_scratch(m, n, k, form);
+    return is_turned(m, n, form) ? larger(plain, plan_scratch(n, m, k, form) + m * n) : plain;
 }
 
 static void matmul_run(matmul_work *w)
@@ -204,6 +217,14 @@ static void matmul(real *c, const real *a, const real *b, const real *bias, ptrd
                    ptrdiff_t n, ptrdiff_t k, int form, int relu, real *scratch)
 {
     if (m == 0 || n == 0) return;
+    if (is_turned(m, n, form) && !bias && !relu) {
+        real *turned = scratch + plan_scratch(n, m, k, form);
+        matmul_work w = matmul_plan(n, m, k, form);
+        w.c = turned, w.a = b, w.b.data = a, w.scratch = scratch;
+        matmul_run(&w);
+        copy_transposed(c, n, turned, m, n, m);
+        return;
+    }
     matmul_work w = matmul_plan(m, n, k, form);
     w.c = c, w.a = a, w.b.data = b, w.bias = bias, w.relu = relu, w.scratch = scratch;
     matmul_run(&w);

@@ -88,8 +88,8 @@ INLINE void tile_steps(tile_acc acc, const md_tile *t, const real *a_here, const
     _Pragma("GCC unroll 4") for (ptrdiff_t k = steps; k > 0; k--) {
         vf row[MOST_VECTORS];
         /* So few rows of c that b comes at the pace of memory: ask in time, unless asking for a
-           line costs what loading it does. */
-        if (nv > NV && W < LINE_REALS)
+           line costs what all that is done with it does. */
+        if (nv > NV && (rows > 1 || W < LINE_REALS))
             EACH(j, nv * W / LINE_REALS)
                 __builtin_prefetch(b + AHEAD * b_step + j * LINE_REALS);
         EACH(j, nv) row[j] = load_column(b, j, last, part);
@@ -207,7 +207,7 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
 #define MD_MORE_TILES(X) \
     X(7, 1) X(8, 1) X(9, 1) X(10, 1) X(11, 1) X(12, 1) X(13, 1) X(14, 1) \
     X(7, 2) X(8, 2) X(9, 2) X(10, 2) X(11, 2) X(12, 2) X(13, 2) X(14, 2)
-#define MD_WIDE_TILES(X) X(1, 8) X(2, 4) X(3, 4)
+#define MD_WIDE_TILES(X) X(1, 8) X(1, 4) X(2, 4) X(3, 4)
 
 #define MD_TILE_ENTRY(rows, nv) \
     [rows][nv] = {{strided_##rows##x##nv, strided_edge_##rows##x##nv}, \
@@ -244,7 +244,7 @@ static void tile_rows(md_tile *t, ptrdiff_t rows)
     for (ptrdiff_t j = 0; j < cols; j += t->cols) {
         const ptrdiff_t left = ceil_div(cols - j, W);
         ptrdiff_t nv = smaller(left, tile_vectors(rows));
-        if (!tiles[rows][nv][0][0]) nv = smaller(left, NV);
+        while (!tiles[rows][nv][0][0]) nv--;
         t->b = whole.b + j;
         t->c = whole.c + j;
         t->from = whole.from ? whole.from + j : NULL;

@@ -19,7 +19,7 @@ from minidrop import _kernels
 
 FORMS = ["NN", "NT", "TN"]
 ROWS, COLUMNS = 14, 32  # the largest tile of any instruction set
-K = [0, 1, 2, 7, 8, 31, 32, 255, 256, 257, 513]
+K = [0, 1, 2, 7, 8, 15, 16, 17, 32, 511, 512, 513, 1025]
 
 
 def operands(m, k, n, form, make=integers, **options):
@@ -67,6 +67,8 @@ def test_every_slice_of_k(isa, form, k):
         pytest.param(1, 500, 700, id="one_row"),
         pytest.param(700, 500, 1, id="one_column"),
         pytest.param(64, 784, 10, id="last_layer"),
+        pytest.param(100, 70, 20, id="few_columns"),
+        pytest.param(300, 1100, 70, id="long_slices"),
     ],
 )
 def test_shapes(isa, form, m, k, n):
@@ -119,6 +121,13 @@ def test_random_bits_equal_the_chain(form, m, k, n):
     check_same_on_isas(
         _kernels.matmul, a, b, bias, isas=[*BIT_EQUAL, "reference"], trans=form, relu=True
     )
+
+
+@pytest.mark.parametrize("n", [1, 7, 10, 15, 20, 31])
+def test_few_columns_keep_the_chain(isa, n):
+    a, b = operands(130, 65, n, "TN", normals)  # made as rows, unless a bias comes
+    whole = _kernels.matmul(a, b, np.zeros(n, np.float32), trans="TN")
+    assert_same_bits(_kernels.matmul(a, b, trans="TN"), whole)
 
 
 @pytest.mark.parametrize("form", FORMS)
