@@ -25,6 +25,7 @@
 
 enum { KC = 512, MC = 256, NC = 2048, FAR_REALS = 1 << 20 };
 enum { LONG_KC = 1024, LOW_MC = 128 }; /* where blocks of a long k share b: c waits less often */
+enum { REPAY = 24 * MR };   /* rows of c that repay a copy of b */
 enum { ALONE = 512 };       /* columns at most of a block that makes its own panels of b */
 enum { NEAR_REALS = 256 };  /* of a row of a, in TN: so few that rows hardly collide in L1 */
 enum { NEAR_ROW = 32 * NR }; /* columns of a b whose rows are near enough to be read in place */
@@ -45,7 +46,7 @@ typedef struct {
    own cost much. Each reads its parts of a and b, so a worker alone makes no more than it must. */
 static void matmul_blocks(matmul_work *w)
 {
-    const int is_long = w->k > KC && w->m > MC;
+    const int is_long = w->k > KC && w->m > larger(MC, REPAY); /* or b would not be shared */
     ptrdiff_t down = ceil_div(w->m, is_long ? LOW_MC : MC);
     ptrdiff_t across = ceil_div(w->n, down > 2 ? NC : ALONE);
     const double flop = 2.0 * (double)w->m * (double)w->n * (double)w->k;
@@ -64,7 +65,7 @@ static void matmul_blocks(matmul_work *w)
     w->blocks_across = ceil_div(w->n, w->nc);
     w->slices = larger(1, ceil_div(w->k, is_long ? LONG_KC : KC));
 
-    const int repays = w->m > 24 * MR && (w->n > 4 * NR || w->form == MD_NN);
+    const int repays = w->m > REPAY && (w->n > 4 * NR || w->form == MD_NN);
     w->copies_b = w->form == MD_NT || repays || (w->m > 4 * MR && w->n > NEAR_ROW);
     w->shares_b = w->copies_b && w->blocks_down > 2;
     w->slice_of_b = !w->shares_b && w->form != MD_NT && w->k * w->n > FAR_REALS;

@@ -28,6 +28,13 @@ def operands(m, k, n, form, dtype=np.float32):
 # ---- one mask for the whole batch ----
 
 
+def test_copies_of_a_long_matrix_keep_to_their_room():
+    a, b = operands(300, 1200, 1000, "NN")  # rows that alone would not repay a copy
+    bits = _kernels.mask_bits(b.size, 0.3, *ADDRESS)
+    masked = _kernels.dropout_backward(b, bits, 0.3)
+    assert_same_bits(_kernels.matmul_masked(a, b, bits, 0.3), _kernels.matmul(a, masked))
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("m, k, n", [*SIZES, (300, 513, 300), (3, 600, 700)])
 def test_masked_product_is_the_product_with_the_masked_matrix(isa, form, m, k, n):
