@@ -9,12 +9,12 @@
        nc                                        tiles of MR x NR sweep down the panel.
 
    Panels of b are copies where its rows lie far apart, or where so many rows of c read them that
-   they repay it; elsewhere b is read as it stands. A block makes each panel when it comes to it, or
-   those of a slice together where b comes from memory, which wants to be read in long rows; where
-   more than two blocks stand below each other, all panels are made at the beginning and shared. The
-   slice of a is copied into panels of MR rows where enough columns of c repay that. Between slices
-   of k a block of c waits in a copy of its own, panel by panel: its rows in c would lie so far
-   apart that they collide in L2.
+   they repay it; elsewhere b is read as it stands. A block makes a group of panels when it comes to
+   it: some lines of each row of b, as caches want to be read, or a whole slice where b comes from
+   memory, which wants long rows. Where more than two blocks stand below each other, all panels are
+   made at the beginning and shared. The slice of a is copied into panels of MR rows where enough
+   columns of c repay that. Between slices of k a block of c waits in a copy of its own, panel by
+   panel: its rows in c would lie so far apart that they collide in L2.
    No choice here changes the chain of an element of c. */
 #ifndef MD_MATMUL_H
 #define MD_MATMUL_H
@@ -25,8 +25,12 @@
 
 enum { KC = 512, MC = 256, NC = 2048, FAR_REALS = 1 << 20 };
 enum { LONG_KC = 1024, LOW_MC = 128 }; /* where blocks of a long k share b: c waits less often */
-enum { REPAY = 24 * MR };   /* rows of c that repay a copy of b */
+/* Rows of c that repay a copy of b: fewer where a panel's rows are one line each, which lie so far
+   apart in b that L1 holds few of them. */
+enum { REPAY = (NV * W > LINE_REALS ? 24 : 8) * MR };
+enum { L1_REALS = 8192 };   /* of a b that stays in L1 as it stands */
 enum { ALONE = 512 };       /* columns at most of a block that makes its own panels of b */
+enum { GROUP = 64 };        /* columns of b in a group: 4 lines of a row */
 enum { NEAR_REALS = 256 };  /* of a row of a, in TN: so few that rows hardly collide in L1 */
 enum { NEAR_ROW = 32 * NR }; /* columns of a b whose rows are near enough to be read in place */
 enum { A_SCRATCH = LONG_KC * (LOW_MC + 2 * MR) + W, B_SCRATCH = KC * (ALONE + NR) };
@@ -38,7 +42,8 @@ typedef struct {
     masked b;
     ptrdiff_t m, n, k, mc, nc, blocks_down, blocks_across, slices;
     int form, relu;
-    int copies_a, copies_b, shares_b, slice_of_b, past;
+    ptrdiff_t group;                  /* columns of b that are copied together */
+    int copies_a, copies_b, shares_b, past;
     real *shared, *scratch;           /* b in panels: [slice][panel][kc][NR]; for each worker */
 } matmul_work;
 
@@ -65,10 +70,11 @@ static void matmul_blocks(matmul_work *w)
     w->blocks_across = ceil_div(w->n, w->nc);
     w->slices = larger(1, ceil_div(w->k, is_long ? LONG_KC : KC));
 
-    const int repays = w->m > REPAY && (w->n > 4 * NR || w->form == MD_NN);
+    const int repays = w->m > REPAY && w->n > (w->form == MD_NN ? NR : 4 * NR) &&
+                       w->k * w->n > L1_REALS;
     w->copies_b = w->form == MD_NT || repays || (w->m > 4 * MR && w->n > NEAR_ROW);
     w->shares_b = w->copies_b && w->blocks_down > 2;
-    w->slice_of_b = !w->shares_b && w->form != MD_NT && w->k * w->n > FAR_REALS;
+    w->group = w->form == MD_NT ? NR : w->k * w->n > FAR_REALS ? ALONE : GROUP;
     const ptrdiff_t repay = w->form != MD_TN ? 512 : w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;
     w->copies_a = smaller(w->n, w->nc) >= repay && w->mc > MR;
 }
@@ -155,7 +161,6 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
             copy_a(a_copy, w, i0, rows, k0, k);
             t.a = a_copy, t.a_row = 1, t.a_step = MR, t.a_tile = MR * k;
         }
-        if (w->copies_b && w->slice_of_b) copy_b(b_copy, w, k0, k, j0, cols);
         if (!w->copies_b && !last)                                /* b comes from memory */
             ask_in_steps(&t, w->b.data + b_at(w, k0 + k, 0), k * w->n * (ptrdiff_t)sizeof(real),
                          k * column_tiling(&t, rows).count * ceil_div(cols, NR));
@@ -167,8 +172,8 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
             t.bias = w->bias && last ? w->bias + j0 + j : NULL;
             t.b = !w->copies_b ? w->b.data + b_at(w, k0, j0 + j)
                   : w->shares_b ? w->shared + k0 * round_up(w->n, NR) + (j0 + j) * k
-                  : w->slice_of_b ? b_copy + j * k : b_copy;
-            if (t.b == b_copy && !w->slice_of_b) copy_b(b_copy, w, k0, k, j0 + j, t.cols);
+                  : b_copy + j % w->group * k;
+            if (t.b == b_copy) copy_b(b_copy, w, k0, k, j0 + j, smaller(w->group, cols - j));
             if (w->form == MD_NT && w->slices == 1 && !w->shares_b)  /* the next panel */
                 ask_in_steps(&t, w->b.data + b_at(w, 0, j0 + j + NR),
                              NR * k * (ptrdiff_t)sizeof(real), k * column_tiling(&t, rows).count);

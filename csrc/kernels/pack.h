@@ -12,9 +12,11 @@ INLINE void copy_row(real *to, const real *from, ptrdiff_t n)
     if (i < n) store_part(to + i, load_part(from + i, n - i), n - i);
 }
 
-/* to[c][r] = from[r][c], in blocks of W x W. */
-static void copy_transposed(real *to, ptrdiff_t to_row, const real *from, ptrdiff_t from_row,
-                            ptrdiff_t rows, ptrdiff_t cols)
+/* to[c][r] = from[r][c], in blocks of W x W. goes_on: the rows, W at most, are part of more that
+   are copied one part behind the other. So the next are asked for, and whole vectors stored: the
+   lanes that are too many fall where the next column is written, or on room to spare. */
+INLINE void transpose_blocks(real *to, ptrdiff_t to_row, const real *from, ptrdiff_t from_row,
+                             ptrdiff_t rows, ptrdiff_t cols, const int goes_on)
 {
     for (ptrdiff_t r = 0; r < rows; r += W) {
         const ptrdiff_t height = smaller(rows - r, W);
@@ -22,12 +24,21 @@ static void copy_transposed(real *to, ptrdiff_t to_row, const real *from, ptrdif
             vf block[W];
             for (int i = 0; i < W; i++) {
                 const real *p = from + (r + i) * from_row + c;
+                if (goes_on) __builtin_prefetch(p + rows * from_row, 0, 2);
                 block[i] = i >= height ? zero() : m == W ? load(p) : load_part(p, m);
             }
             transpose(block);
-            for (int i = 0; i < m; i++) store_part(to + (c + i) * to_row + r, block[i], height);
+            for (int i = 0; i < m; i++)
+                if (goes_on) store(to + (c + i) * to_row, block[i]);
+                else store_part(to + (c + i) * to_row + r, block[i], height);
         }
     }
+}
+
+static void copy_transposed(real *to, ptrdiff_t to_row, const real *from, ptrdiff_t from_row,
+                            ptrdiff_t rows, ptrdiff_t cols)
+{
+    transpose_blocks(to, to_row, from, from_row, rows, cols, 0);
 }
 
 /* ---- the operand whose rows are those of the tiles: to [tile][k][MR] ---- */
@@ -60,7 +71,8 @@ static void copy_rows(real *to, const real *from, ptrdiff_t from_row, ptrdiff_t 
 {
     const tiling cut = tiling_of(rows, MR);
     for (ptrdiff_t tile = 0; tile < cut.count; from += tile_height(&cut, tile++) * from_row)
-        copy_transposed(to + tile * k * MR, MR, from, from_row, tile_height(&cut, tile), k);
+        transpose_blocks(to + tile * k * MR, MR, from, from_row, tile_height(&cut, tile), k,
+                         MR <= W);
 }
 
 /* ---- the operand whose columns are those of the tiles ---- */
@@ -100,8 +112,11 @@ static void copy_panels(real *to, ptrdiff_t height, const masked *from, ptrdiff_
             const real *row = from->data + at + r * from_row + j;
             real *panel = to + r * NR + j * height;
             for (ptrdiff_t i = 0; i < few; i++, row += from_row, panel += NR)
-                if (cols - j >= NR) EACH(v, NV) store(panel + v * W, load(row + v * W));
-                else copy_row(panel, row, cols - j);
+                if (cols - j >= NR) {
+                    EACH(v, ceil_div(NR, LINE_REALS))
+                        __builtin_prefetch(row + WAYS * from_row + v * LINE_REALS);
+                    EACH(v, NV) store(panel + v * W, load(row + v * W));
+                } else copy_row(panel, row, cols - j);
         }
     }
 }

@@ -36,7 +36,7 @@ def test_copies_of_a_long_matrix_keep_to_their_room():
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("m, k, n", [*SIZES, (300, 513, 300), (3, 600, 700)])
+@pytest.mark.parametrize("m, k, n", [*SIZES, (300, 513, 300), (3, 600, 700), (600, 20, 150)])
 def test_masked_product_is_the_product_with_the_masked_matrix(isa, form, m, k, n):
     a, b = operands(m, k, n, form)
     bits = _kernels.mask_bits(b.size, 0.3, *ADDRESS)

@@ -69,6 +69,9 @@ def test_every_slice_of_k(isa, form, k):
         pytest.param(64, 784, 10, id="last_layer"),
         pytest.param(100, 70, 20, id="few_columns"),
         pytest.param(300, 1100, 70, id="long_slices"),
+        pytest.param(340, 70, 150, id="groups_of_panels"),
+        pytest.param(340, 10, 150, id="b_in_L1"),
+        pytest.param(340, 600, 9, id="one_panel"),
     ],
 )
 def test_shapes(isa, form, m, k, n):
