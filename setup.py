@@ -6,6 +6,7 @@ MINIDROP_OPENMP=0 builds without threads; otherwise OpenMP is used where the com
 
 import os
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 from pathlib import Path
 
@@ -37,7 +38,19 @@ class BuildWithOpenMP(build_ext):
             if OPENMP:
                 extension.extra_compile_args += compile_flags
                 extension.extra_link_args += link_flags
+        self.compile_sources_at_once()
         super().build_extensions()
+
+    def compile_sources_at_once(self):
+        """One after the other, as setuptools has it, the instruction sets take minutes."""
+        compile_some = self.compiler.compile
+
+        def compile_all(sources, *args, **kwargs):
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                parts = pool.map(lambda source: compile_some([source], *args, **kwargs), sources)
+                return [item for part in parts for item in part]
+
+        self.compiler.compile = compile_all
 
     def works(self, flags):
         compile_flags, link_flags = flags
