@@ -113,8 +113,7 @@ static void copy_panels(real *to, ptrdiff_t height, const masked *from, ptrdiff_
             real *panel = to + r * NR + j * height;
             for (ptrdiff_t i = 0; i < few; i++, row += from_row, panel += NR)
                 if (cols - j >= NR) {
-                    EACH(v, ceil_div(NR, LINE_REALS))
-                        __builtin_prefetch(row + WAYS * from_row + v * LINE_REALS);
+                    ask_for_rows(row + WAYS * from_row, from_row, 1, NV);
                     EACH(v, NV) store(panel + v * W, load(row + v * W));
                 } else copy_row(panel, row, cols - j);
         }
