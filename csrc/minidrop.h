@@ -127,7 +127,8 @@ typedef struct md_kernels {
        Each element of c is one chain of fused multiply-adds over k, then the bias, then relu. */
     void (*matmul)(MD_REAL *c, const MD_REAL *a, const MD_REAL *b, const MD_REAL *bias,
                    ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form, int relu, MD_REAL *scratch);
-    ptrdiff_t (*matmul_scratch)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form); /* reals */
+    /* reals; b_masked: for matmul_masked */
+    ptrdiff_t (*matmul_scratch)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form, int b_masked);
     /* c = op(a) op(b') [+ bias], b' = b scale where bits are 1, +0 elsewhere; bits: a mask of b as
        it is stored. The same chains as matmul of a b' in memory, where it never is. */
     void (*matmul_masked)(MD_REAL *c, const MD_REAL *a, const MD_REAL *b, const uint32_t *bits,

@@ -91,7 +91,7 @@ cdef extern from "minidrop.h" nogil:
                        Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, int form, int relu,
                        void *scratch) noexcept nogil
         Py_ssize_t (*matmul_scratch)(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
-                                     int form) noexcept nogil
+                                     int form, int b_masked) noexcept nogil
         void (*matmul_masked)(void *c, const void *a, const void *b, const uint32_t *bits,
                               double scale, const void *bias, Py_ssize_t m, Py_ssize_t n,
                               Py_ssize_t k, int form, void *scratch) noexcept nogil

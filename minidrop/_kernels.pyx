@@ -341,7 +341,7 @@ def matmul(a, b, bias=None, *, trans="NN", bint relu=False):
         bias = row_vector(bias, "bias", x, "a", n)
     cdef cnp.ndarray c = new2(m, n, cnp.PyArray_TYPE(x))
     cdef const md_kernels *t = kernels(x)
-    cdef void *scratch = take(t.matmul_scratch(m, n, k, form), item_size(x))
+    cdef void *scratch = take(t.matmul_scratch(m, n, k, form, False), item_size(x))
     cdef void *bias_data = data_or_null(bias)
     cdef double start = now()
     with nogil:
@@ -1824,7 +1824,7 @@ def matmul_masked(a, b, bits, p, bias=None, *, trans="NN"):
     cdef const uint32_t *words = mask_words(bits, 0, cnp.PyArray_SIZE(y))
     cdef cnp.ndarray c = new2(m, n, cnp.PyArray_TYPE(x))
     cdef const md_kernels *t = kernels(x)
-    cdef void *scratch = take(t.matmul_scratch(m, n, k, form), item_size(x))
+    cdef void *scratch = take(t.matmul_scratch(m, n, k, form, True), item_size(x))
     cdef void *bias_data = data_or_null(bias)
     cdef double start = now()
     with nogil:

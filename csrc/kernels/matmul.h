@@ -41,7 +41,7 @@ typedef struct {
     const real *a, *bias;
     masked b;
     ptrdiff_t m, n, k, mc, nc, blocks_down, blocks_across, slices;
-    int form, relu;
+    int form, relu, b_masked;
     ptrdiff_t group;                  /* columns of b that are copied together */
     int copies_a, copies_b, shares_b, past;
     real *shared, *scratch;           /* b in panels: [slice][panel][kc][NR]; for each worker */
@@ -72,7 +72,8 @@ static void matmul_blocks(matmul_work *w)
 
     const int repays = w->m > REPAY && w->n > (w->form == MD_NN ? NR : 4 * NR) &&
                        w->k * w->n > L1_REALS;
-    w->copies_b = w->form == MD_NT || repays || (w->m > 4 * MR && w->n > NEAR_ROW);
+    w->copies_b = w->b_masked || w->form == MD_NT || repays ||
+                  (w->m > 4 * MR && w->n > NEAR_ROW);
     w->shares_b = w->copies_b && w->blocks_down > 2;
     w->group = w->form == MD_NT ? NR : w->k * w->n > FAR_REALS ? ALONE : GROUP;
     const ptrdiff_t repay = w->form != MD_TN ? 512 : w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;
@@ -182,9 +183,9 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
     }
 }
 
-static matmul_work matmul_plan(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
+static matmul_work matmul_plan(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form, int b_masked)
 {
-    matmul_work w = {.m = m, .n = n, .k = k, .form = form};
+    matmul_work w = {.m = m, .n = n, .k = k, .form = form, .b_masked = b_masked};
     matmul_blocks(&w);
     return w;
 }
@@ -196,17 +197,17 @@ INLINE int is_turned(ptrdiff_t m, ptrdiff_t n, int form)
     return form == MD_TN && n < NR && n % W && m >= 2 * NR;
 }
 
-static ptrdiff_t plan_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
+static ptrdiff_t plan_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form, int b_masked)
 {
     const ptrdiff_t workers = (ptrdiff_t)md_workers() * SCRATCH;
-    return workers + (matmul_plan(m, n, k, form).shares_b ? k * round_up(n, NR) : 0);
+    return workers + (matmul_plan(m, n, k, form, b_masked).shares_b ? k * round_up(n, NR) : 0);
 }
 
-static ptrdiff_t matmul_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
+static ptrdiff_t matmul_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form, int b_masked)
 {
     if (m == 0 || n == 0) return (ptrdiff_t)md_workers() * SCRATCH;
-    const ptrdiff_t plain = plan_scratch(m, n, k, form);
-    return is_turned(m, n, form) ? larger(plain, plan_scratch(n, m, k, form) + m * n) : plain;
+    const ptrdiff_t plain = plan_scratch(m, n, k, form, b_masked);
+    return is_turned(m, n, form) ? larger(plain, plan_scratch(n, m, k, form, 0) + m * n) : plain;
 }
 
 static void matmul_run(matmul_work *w)
@@ -224,14 +225,14 @@ static void matmul(real *c, const real *a, const real *b, const real *bias, ptrd
 {
     if (m == 0 || n == 0) return;
     if (is_turned(m, n, form) && !bias && !relu) {
-        real *turned = scratch + plan_scratch(n, m, k, form);
-        matmul_work w = matmul_plan(n, m, k, form);
+        real *turned = scratch + plan_scratch(n, m, k, form, 0);
+        matmul_work w = matmul_plan(n, m, k, form, 0);
         w.c = turned, w.a = b, w.b.data = a, w.scratch = scratch;
         matmul_run(&w);
         copy_transposed(c, n, turned, m, n, m);
         return;
     }
-    matmul_work w = matmul_plan(m, n, k, form);
+    matmul_work w = matmul_plan(m, n, k, form, 0);
     w.c = c, w.a = a, w.b.data = b, w.bias = bias, w.relu = relu, w.scratch = scratch;
     matmul_run(&w);
 }
@@ -241,9 +242,8 @@ static void matmul_masked(real *c, const real *a, const real *b, const uint32_t 
                           real *scratch)
 {
     if (m == 0 || n == 0) return;
-    matmul_work w = matmul_plan(m, n, k, form);
+    matmul_work w = matmul_plan(m, n, k, form, 1);
     w.c = c, w.a = a, w.b = (masked){b, bits, (real)scale}, w.bias = bias, w.scratch = scratch;
-    w.copies_b = 1;
     matmul_run(&w);
 }
 

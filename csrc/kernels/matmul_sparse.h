@@ -142,7 +142,7 @@ INLINE int worth_listing(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
 
 static ptrdiff_t matmul_sparse_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
 {
-    if (!worth_listing(m, n, k, form)) return matmul_scratch(m, n, k, form);
+    if (!worth_listing(m, n, k, form)) return matmul_scratch(m, n, k, form, 0);
     return (ptrdiff_t)md_workers() * SPARSE_SCRATCH + sparse_entries(form == MD_TN ? n : m, k);
 }
 

@@ -150,6 +150,7 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
     const real *a_here = t->a, *from = t->from ? t->from : t->c;
     real *c = t->c;
     const char *ask = t->ask;
+    const int is_short = t->nruns == 1 && t->k < LONG_RUN && !ask;
     tile_acc acc;
 
     for (ptrdiff_t tile = t->count; tile > 0; tile--) {
@@ -159,7 +160,9 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
             EACH(i, rows)
                 EACH(j, nv) acc[i][j] = zero();
 
-        for (ptrdiff_t r = 0; r < t->nruns; r++) {
+        if (is_short) tile_steps(acc, t, a_here + t->runs->a, t->b + t->runs->b, t->k, NULL, rows,
+                                 nv, packed, whole, 0);
+        else for (ptrdiff_t r = 0; r < t->nruns; r++) {
             const real *a = a_here + t->runs[r].a, *b = t->b + t->runs[r].b;
             const int parts = r == 0 && t->k >= LONG_RUN ? most_parts : 1;
             const int asks = r == 0 && parts == most_parts && !t->past;
@@ -283,25 +286,29 @@ INLINE void ask_in_steps(md_tile *t, const void *bytes_at, ptrdiff_t bytes, ptrd
     t->ask_step = smaller(LINE_BYTES, ceil_div(bytes, larger(1, steps)));
 }
 
-/* All n rows of C below t, and t->cols columns. t is put back, but for what has been asked for. */
+/* All n rows of C below t, and t->cols columns. t is put back, but for what has been asked for:
+   field by field, as a copy of all of it would wait for what has just been written to it. */
 static void tile_column(md_tile *t, ptrdiff_t n)
 {
     const tiling cut = column_tiling(t, n);
-    const ptrdiff_t asked = t->nruns * t->k * t->ask_step;    /* by a tile */
-    md_tile first = *t;
-    if (t->ask) first.ask += cut.count * asked;
-    t->count = cut.taller;
-    if (cut.taller < cut.count) t->after = NULL;
-    if (t->count) tile_rows(t, cut.least + 1);
     const ptrdiff_t above = cut.taller * (cut.least + 1);
-    t->a += t->a_tile ? cut.taller * t->a_tile : above * t->a_row;
-    t->c += above * t->c_row;
-    if (t->from) t->from += above * t->from_row;
+    const ptrdiff_t asked = t->nruns * t->k * t->ask_step;    /* by a tile */
+    const real *const a = t->a, *const from = t->from, *const after = t->after;
+    real *const c = t->c;
+    if (cut.taller) {
+        t->count = cut.taller;
+        t->after = NULL;
+        tile_rows(t, cut.least + 1);
+        if (t->ask) t->ask += t->count * asked;
+        t->a += t->a_tile ? t->count * t->a_tile : above * t->a_row;
+        t->c += above * t->c_row;
+        if (from) t->from += above * t->from_row;
+        t->after = after;
+    }
     t->count = cut.count - cut.taller;
-    t->after = first.after;
-    if (t->ask) t->ask += cut.taller * asked;
     if (t->count) tile_rows(t, cut.least);
-    *t = first;
+    if (t->ask) t->ask += t->count * asked;
+    t->a = a, t->c = c, t->from = from;
 }
 
 #endif

@@ -9,9 +9,9 @@ static ptrdiff_t at_b(ptrdiff_t l, ptrdiff_t j, ptrdiff_t n, ptrdiff_t k, int fo
 }
 
 /* c = op(a) op(b) + bias, then relu. The chain is the contract: fma over k in order. */
-static ptrdiff_t matmul_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
+static ptrdiff_t matmul_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form, int b_masked)
 {
-    (void)m, (void)n, (void)k, (void)form;
+    (void)m, (void)n, (void)k, (void)form, (void)b_masked;
     return 0;
 }
 
