@@ -51,7 +51,7 @@ typedef struct {
    own cost much. Each reads its parts of a and b, so a worker alone makes no more than it must. */
 static void matmul_blocks(matmul_work *w)
 {
-    const int is_long = w->k > KC && w->m > larger(MC, REPAY); /* or b would not be shared */
+    const int is_long = w->k > KC && w->m > MC;          /* what is copied of b is then shared */
     ptrdiff_t down = ceil_div(w->m, is_long ? LOW_MC : MC);
     ptrdiff_t across = ceil_div(w->n, down > 2 ? NC : ALONE);
     const double flop = 2.0 * (double)w->m * (double)w->n * (double)w->k;

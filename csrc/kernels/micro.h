@@ -150,6 +150,7 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
     const real *a_here = t->a, *from = t->from ? t->from : t->c;
     real *c = t->c;
     const char *ask = t->ask;
+    /* So little that the loop over runs and parts, which leaves registers for little, shows. */
     const int is_short = t->nruns == 1 && t->k < LONG_RUN && !ask;
     tile_acc acc;
 
@@ -160,8 +161,9 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
             EACH(i, rows)
                 EACH(j, nv) acc[i][j] = zero();
 
-        if (is_short) tile_steps(acc, t, a_here + t->runs->a, t->b + t->runs->b, t->k, NULL, rows,
-                                 nv, packed, whole, 0);
+        if (is_short)
+            tile_steps(acc, t, a_here + t->runs->a, t->b + t->runs->b, t->k, NULL, rows, nv, packed,
+                       whole, 0);
         else for (ptrdiff_t r = 0; r < t->nruns; r++) {
             const real *a = a_here + t->runs[r].a, *b = t->b + t->runs[r].b;
             const int parts = r == 0 && t->k >= LONG_RUN ? most_parts : 1;
