@@ -167,12 +167,12 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
         else for (ptrdiff_t r = 0; r < t->nruns; r++) {
             const real *a = a_here + t->runs[r].a, *b = t->b + t->runs[r].b;
             const int parts = r == 0 && t->k >= LONG_RUN ? most_parts : 1;
-            const int asks = r == 0 && parts == most_parts && !t->past;
+            const int asks_below = r == 0 && parts == most_parts && !t->past;
             ptrdiff_t left = t->k;
             for (int p = 0; p < parts; p++) {
                 const ptrdiff_t steps = p + 1 < parts ? t->k / most_parts : left;
                 left -= steps;
-                if (asks)
+                if (asks_below)
                     ask_for_rows(below + p * few * c_row, c_row, smaller(few, rows - p * few), nv);
                 if (rows >= SPARE && nv == NV && ask) {
                     tile_steps(acc, t, a, b, steps, ask, rows, nv, packed, whole, 1);
