@@ -16,13 +16,27 @@ import numpy as np
 
 cimport cython
 cimport numpy as cnp
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, rint
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 
 from minidrop._csrc cimport *
 
 cnp.import_array()
+
+# ---- numbers ----------------------------------------------------------------------------------
+# The usual types first: to ask for those of NumPy takes as long as a small kernel.
+
+cdef inline bint is_int(object value):
+    """Whether value is an int of Python or NumPy; a bool is none."""
+    return type(value) is int or (isinstance(value, (int, np.integer))
+                                  and not isinstance(value, bool))
+
+
+cdef inline bint is_number(object value):
+    """Whether value is an int or a float, of Python or NumPy."""
+    return type(value) is float or is_int(value) or isinstance(value, (float, np.floating))
+
 
 # ---- arrays -----------------------------------------------------------------------------------
 
@@ -215,7 +229,7 @@ def set_num_threads(n):
     """Run kernels on n threads, more than there are cores if so wished. None: follow OpenMP
     (OMP_NUM_THREADS, threadpoolctl), as at the start. ValueError unless n is a positive int."""
     global _chosen_threads
-    if n is not None and (isinstance(n, bool) or not isinstance(n, (int, np.integer))):
+    if n is not None and not is_int(n):
         raise TypeError(f"n must be an int or None, got {n!r}")
     if n is not None and not 1 <= n <= 4096:
         raise ValueError(f"n must be from 1 to 4096, got {n}")
@@ -378,7 +392,7 @@ def matmul_sparse(a, b, *, trans="NN"):
 
 cdef Py_ssize_t geometry(object value, str name, Py_ssize_t least) except? -1:
     """A size of a convolution or pooling window: an int, at least `least`, at most 2**31."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+    if not is_int(value):
         raise TypeError(f"{name} must be an int, got {value!r}")
     if not least <= value <= 2**31:
         raise ValueError(f"{name} must be from {least} to 2**31, got {value}")
@@ -835,7 +849,7 @@ def clip(x, double low, double high):
 def checked_dim(dim, int ndim):
     """A dimension of an array of ndim, counted from 0. TypeError, or AxisError (a ValueError and an
     IndexError) where there is none."""
-    if isinstance(dim, bool) or not isinstance(dim, (int, np.integer)):
+    if not is_int(dim):
         raise TypeError(f"dim must be an int, got {dim!r}")
     if not -ndim <= dim < ndim:
         has = f"from {-ndim} to {ndim - 1}" if ndim else "left out for a scalar"
@@ -944,7 +958,7 @@ def extreme(x, dim=None, *, bint least=False, bint keepdim=False):
 
 cdef double number(object value, str name) except? -1:
     """A number that is not NaN, as a double."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+    if not is_number(value):
         raise TypeError(f"{name} must be a number, got {value!r}")
     if value != value:
         raise ValueError(f"{name} must be a number, got {value!r}")
@@ -1135,7 +1149,9 @@ def class_labels(labels, shape, Py_ssize_t classes):
     if labels.shape != tuple(shape):
         raise ValueError(f"labels must have shape {tuple(shape)}, one for each row of logits, "
                          f"got {labels.shape}")
-    cdef cnp.ndarray checked = np.require(labels, np.int64, "CA")
+    cdef cnp.ndarray checked = labels
+    if cnp.PyArray_TYPE(checked) != cnp.NPY_INT64 or not cnp.PyArray_ISCARRAY_RO(checked):
+        checked = np.require(labels, np.int64, "CA")
     cdef const int64_t *label = <const int64_t *>data(checked)
     cdef Py_ssize_t i, n = cnp.PyArray_SIZE(checked)
     for i in range(n):
@@ -1550,7 +1566,7 @@ cdef cnp.ndarray pool_mean_gradient(cnp.ndarray dy, const md_pool *g):
 def check_p(p, str name="p"):
     """p, the probability to drop, as a float. TypeError unless it is a number, ValueError unless it
     is in [0, 1]."""
-    if isinstance(p, (bool, np.bool_)) or not isinstance(p, (int, float, np.integer, np.floating)):
+    if not is_number(p):
         raise TypeError(f"{name} must be a number in [0, 1], got {p!r}")
     if not 0 <= p <= 1:
         raise ValueError(f"{name} must be in [0, 1], got {p!r}")
@@ -1559,21 +1575,28 @@ def check_p(p, str name="p"):
 
 cdef uint64_t threshold_of(object p) except? 0:
     """2^32 times the probability to keep, rounded (half to even)."""
-    return <uint64_t>round((1.0 - <double>check_p(p)) * 4294967296.0)
+    return <uint64_t>rint((1.0 - <double>check_p(p)) * 4294967296.0)
 
 
-def check_word(value, str name):
-    """value, a part of a random address, as an int. TypeError unless it is one, ValueError unless
-    it has 64 bits."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be an int, got {value!r}")
-    if not 0 <= value < 2**64:
-        raise ValueError(f"{name} must be in [0, 2**64), got {value}")
-    return int(value)
+def keep_of(p):
+    """The probability to keep that masks have: 1 - p rounded to a multiple of 2**-32."""
+    return threshold_of(p) / 4294967296.0
 
 
 cdef uint64_t word64(object value, str name) except? 0:
-    return check_word(value, name)
+    """value, a part of a random address. TypeError unless it is an int, ValueError unless it has
+    64 bits."""
+    if not is_int(value):
+        raise TypeError(f"{name} must be an int, got {value!r}")
+    try:
+        return value
+    except OverflowError:
+        raise ValueError(f"{name} must be in [0, 2**64), got {value}") from None
+
+
+def check_word(value, str name):
+    """word64, as a Python int."""
+    return word64(value, name)
 
 
 cdef md_stream stream_of(object seed, object stream, object call) except *:
@@ -1594,7 +1617,7 @@ cdef uint64_t first_of(object first, str name, Py_ssize_t n) except? 0:
 
 
 cdef Py_ssize_t count_of(object n) except? -1:
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+    if not is_int(n):
         raise TypeError(f"n must be an int, got {n!r}")
     if not 0 <= n <= 2**48:
         raise ValueError(f"n must be from 0 to 2**48, got {n}")

@@ -23,7 +23,6 @@ check_word = _kernels.check_word
 # csrc/rng.h
 _DOMAINS = {"uniform": 1, "normal": 2, "permutation": 3}
 _lock = threading.Lock()
-_place = threading.local()  # .first_sample: what sample_offset has set in this thread
 _state = {"seed": 0, "streams": 0}  # streams: how many were given out
 
 
@@ -57,6 +56,13 @@ def address(seed=None):
         return _state["seed"], _state["streams"]
 
 
+class _Place(threading.local):
+    first_sample = 0  # what sample_offset has set in this thread
+
+
+_place = _Place()
+
+
 class sample_offset:
     """The batch in it begins at sample k of a larger one: `with md.sample_offset(k): model(part)`.
 
@@ -86,7 +92,7 @@ class sample_offset:
 
 def first_sample():
     """How many samples of the whole batch stand before the present one: see sample_offset."""
-    return getattr(_place, "first_sample", 0)
+    return _place.first_sample
 
 
 def uniform(shape, low=0.0, high=1.0, *, seed=None, stream=0, call=0):

@@ -11,12 +11,22 @@ memory of a step would wait for the garbage collector). The gradients it returns
 
 import functools
 import threading
+from itertools import count
+from operator import attrgetter
 
 import numpy as np
 
 from . import _kernels
 
-_mode = threading.local()  # .recording: whether ops of this thread build a graph
+
+class _Mode(threading.local):
+    """A class, for its attributes: asking a bare local for what is not there yet takes longer."""
+
+    recording = True  # whether ops of this thread build a graph
+
+
+_mode = _Mode()
+_numbers = count()
 
 
 class no_grad:
@@ -43,7 +53,7 @@ class no_grad:
 
 def grad_enabled():
     """Whether ops build a graph now, in this thread."""
-    return getattr(_mode, "recording", True)
+    return _mode.recording
 
 
 class Tensor:
@@ -57,7 +67,7 @@ class Tensor:
     """
 
     __slots__ = ("data", "grad", "requires_grad", "_parents", "_backward", "_op", "_gate",
-                 "__weakref__")  # fmt: skip
+                 "_number", "__weakref__")  # fmt: skip
     __array_priority__ = 1000  # ndarray + Tensor is left to Tensor
 
     def __init__(self, array, requires_grad=False):
@@ -173,7 +183,7 @@ def as_tensors(*given):
 
 def wants_graph(parents):
     """Whether an op of these parents will be asked for gradients."""
-    if grad_enabled():
+    if _mode.recording:
         for parent in parents:  # a loop: any() makes a generator, and this runs for every op
             if parent.requires_grad:
                 return True
@@ -207,6 +217,7 @@ def node(value, parents, closure, op, gate=None):
     out._backward = closure if wanted else None
     out._op = op
     out._gate = gate if wanted else None
+    out._number = next(_numbers)  # greater than that of any parent
     return out
 
 
@@ -223,67 +234,63 @@ def backward(root, gradient=None):
     if gradient is None:
         if root.data.size != 1:
             raise ValueError(f"backward() of a tensor of shape {root.shape} needs gradient=")
-        gradient = np.ones_like(root.data)
+        gradient = np.ones(root.shape, root.dtype)
     else:
         gradient = np.array(as_array(gradient), dtype=root.dtype)
         if gradient.shape != root.shape:
             raise ValueError(f"gradient must have shape {root.shape}, got {gradient.shape}")
-    order = _reverse_order(root)
-    found = {id(root): (gradient, True)}  # gradient so far, and whether nobody else holds it
-    for t in order:
-        if t._backward is _freed:
-            _freed(None)
-    for i, t in enumerate(order):
-        order[i] = None  # so that what t saved for its gradient is freed when it is done
-        dout, owned = found.pop(id(t), (None, False))
+    if root._backward is None:
+        _accumulate(root, gradient, True)
+        return
+    ops = _ops_latest_first(root)
+    found = {id(root): gradient}  # of ops: the sum of the gradients so far
+    for i, t in enumerate(ops):
+        ops[i] = None  # so that what t saved for its gradient is freed when it is done
+        dout = found.pop(id(t), None)
         if dout is None:
-            continue
-        if t._backward is None:
-            _accumulate_leaf(t, dout, owned)
             continue
         closure, parents = t._backward, t._parents
         t._backward, t._parents = _freed, ()
         gradients = closure(dout)
-        ids = [id(g) for g in gradients]
         for parent, g in zip(parents, gradients, strict=True):
             if g is None or not parent.requires_grad:
                 continue
             if g.shape != parent.data.shape:
                 raise AssertionError(f"{t._op}: a gradient of shape {g.shape} for a parent of "
                                      f"shape {parent.data.shape}")
-            before = found.get(id(parent))
-            if before is None:
-                fresh = g is not dout and not isinstance(g.base, np.ndarray)
-                found[id(parent)] = g, fresh and ids.count(id(g)) == 1
+            if parent._backward is None:
+                _accumulate(parent, g, g is not dout and _is_alone(g, gradients))
             else:
-                found[id(parent)] = _kernels.add(before[0], g), True
+                before = found.get(id(parent))
+                found[id(parent)] = g if before is None else _kernels.add(before, g)
 
 
-def _accumulate_leaf(leaf, g, owned):
+def _is_alone(g, gradients):
+    """Whether nobody but one parent will hold g: it is no view, and was returned once."""
+    return not isinstance(g.base, np.ndarray) and sum(other is g for other in gradients) == 1
+
+
+def _accumulate(leaf, g, owned):
+    """Add g to the gradient of a leaf. owned: whether it may become that gradient itself."""
     if leaf.grad is not None:
         leaf.grad = _kernels.add(leaf.grad, g)
     else:
         leaf.grad = g if owned else _kernels.copy(g)
 
 
-def _reverse_order(root):
-    """Every tensor that root was computed from, each before its parents. Iterative: a graph may be
-    deeper than Python's stack."""
-    order, seen, stack = [], set(), [(root, False)]
-    while stack:
-        t, parents_done = stack.pop()
-        if parents_done:
-            order.append(t)
-            continue
-        if id(t) in seen:
-            continue
-        seen.add(id(t))
-        stack.append((t, True))
+def _ops_latest_first(root):
+    """The results of ops that root was computed from, each before its parents: an op is younger
+    than they are."""
+    ops, seen = [root], {id(root)}
+    for t in ops:  # which grows meanwhile
+        if t._backward is _freed:
+            _freed(None)
         for parent in t._parents:
-            if parent.requires_grad and id(parent) not in seen:
-                stack.append((parent, False))
-    order.reverse()
-    return order
+            if parent._backward is not None and id(parent) not in seen:
+                seen.add(id(parent))
+                ops.append(parent)
+    ops.sort(key=attrgetter("_number"), reverse=True)
+    return ops
 
 
 def graph(tensor):

@@ -55,6 +55,15 @@ def test_a_wide_graph_of_shared_parents():
     np.testing.assert_array_equal(x.grad, np.full(2, 2.0**60, np.float32))
 
 
+def test_a_short_path_beside_a_long_one():
+    x = Tensor(np.float32([1, 2]), requires_grad=True)
+    for order in (lambda a, b: a + b, lambda a, b: b + a):
+        x.grad = None
+        y = x * 2.0
+        order(y, y * 3.0 * 5.0).sum().backward()  # y waits for what comes the long way
+        np.testing.assert_array_equal(x.grad, [32, 32])
+
+
 OPS = {
     "arithmetic": lambda x: ((x * 2.0 - x / 3.0) ** 2 + x).exp().log().sqrt().abs(),
     "reduce": lambda x: x.sum(0) + x.mean(0) + x.max(0).values + x.var(0),

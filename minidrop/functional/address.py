@@ -8,8 +8,8 @@ def checked_address(seed, stream, call):
     part that is no int in [0, 2**64)."""
     if seed is None:
         seed = random.get_rng_state()["seed"]
-    given = (("seed", seed), ("stream", stream), ("call", call))
-    return tuple(random.check_word(value, name) for name, value in given)
+    check = random.check_word
+    return check(seed, "seed"), check(stream, "stream"), check(call, "call")
 
 
 def samples_before(offset, size):

@@ -14,6 +14,7 @@ from .arithmetic import mul
 from .operands import as_tensor
 
 check_p = _kernels.check_p
+keep_of = _kernels.keep_of
 MASKS = ("bits", "recompute")
 MODES = ("inverted", "standard")
 
@@ -50,11 +51,6 @@ def check_axes(axes, ndim=None, name="shared_axes"):
     if len(set(axes)) < len(axes):
         raise ValueError(f"{name} must name each axis once, got {axes}")
     return axes
-
-
-def keep_of(p):
-    """The probability to keep that masks have: 1 - p rounded to a multiple of 2**-32."""
-    return round((1 - p) * 2**32) / 2**32
 
 
 def inverted(p):

@@ -35,7 +35,7 @@ def cross_entropy(logits, target, reduction="mean", label_smoothing=0.0):
     def backward(dout):
         if reduction == "none":
             return (_kernels.mul(slope, dout[..., None]),)
-        return (slope if dout == 1 else _kernels.mul(slope, dout),)
+        return (slope if dout.item() == 1 else _kernels.mul(slope, dout),)
 
     return node(_reduced(losses, reduction), (logits,), backward, "cross_entropy")
 

@@ -44,7 +44,8 @@ def linear(x, w, b=None, *, relu=False, dropout=None):
     product = _kernels.matmul_sparse if sparse else _kernels.matmul
 
     def backward(dout):
-        dout = dout.reshape(rows.shape[0], weight.shape[1])
+        if len(shape) != 2:
+            dout = dout.reshape(rows.shape[0], weight.shape[1])
         if relu:
             dout = _kernels.relu_backward(dout, kept, rate)
         dx = dw = db = None
@@ -57,7 +58,7 @@ def linear(x, w, b=None, *, relu=False, dropout=None):
         if b is None:
             return dx, dw
         if b.requires_grad:
-            db = sum_to(dout, b.shape)
+            db = _kernels.sum_over(dout, (0,))
         return dx, dw, db
 
     parents = (x, w) if b is None else (x, w, b)

@@ -44,21 +44,20 @@ class Module:
 
     def __setattr__(self, name, value):
         """Refuse what would silently take a parameter, a child or a buffer out of the module."""
-        before = vars(self).get(name)
-        kind = None
-        if isinstance(before, Parameter):
-            kind = Parameter
-        elif isinstance(before, Module):
-            kind = Module
+        before = self.__dict__.get(name)
+        if isinstance(before, (Parameter, Module)):
+            self._expect_kind(name, value, Parameter if isinstance(before, Parameter) else Module)
         elif name in self._buffers:
-            kind = Tensor
-        if kind and value is not None and not isinstance(value, kind):
+            self._expect_kind(name, value, Tensor)
+        object.__setattr__(self, name, value)
+
+    def _expect_kind(self, name, value, kind):
+        if value is not None and not isinstance(value, kind):
             raise TypeError(
                 f"{type(self).__name__}.{name} is a {kind.__name__} and cannot become "
                 f"{type(value).__name__}: give a {kind.__name__} or None"
                 + ("" if kind is Module else f", or write {name}.data[...]")
             )
-        object.__setattr__(self, name, value)
 
     # ---- what it is made of; what is shared is listed once, under its first name ----
 

@@ -5,6 +5,7 @@ which law it follows, with which numbers, and which arrays the law keeps.
 """
 
 import copy
+from operator import is_
 
 import numpy as np
 
@@ -46,6 +47,7 @@ class Optimizer:
 
     def __init__(self, params, defaults):
         self.state = {}
+        self._plans = {}  # index of a group: what `_plan` made of its options last
         self.param_groups = []
         self.defaults = self._checked(defaults)
         groups = _in_order(params)
@@ -55,6 +57,9 @@ class Optimizer:
             self.add_param_group(group)
         if not any(group["params"] for group in self.param_groups):
             raise ValueError("params must hold at least one Tensor, got none")
+
+    def __getstate__(self):
+        return vars(self) | {"_plans": {}}
 
     def __repr__(self):
         groups = [
@@ -121,11 +126,9 @@ class Optimizer:
         """
         params, grads, arrays, rules, steps, updated, fresh = [], [], [], [], [], [], []
         state_of = self.state.get
-        for group in self.param_groups:
-            options = self._checked(group)
-            slots = self._slots(options)
-            needed = {name for name in slots if name is not None}
-            rules += [self._rule(options)] * len(group["params"])
+        for i, group in enumerate(self.param_groups):
+            options, slots, needed, rule = self._plan(i, group)
+            rules += [rule] * len(group["params"])
             for p in group["params"]:
                 data, grad = p.data, p.grad
                 params.append(data)
@@ -145,6 +148,17 @@ class Optimizer:
         self.state.update(fresh)
         for state in updated:
             state["step"] += 1
+
+    def _plan(self, i, group):
+        """(options, slots, names of the arrays, rule) of the i-th group: those of the last step
+        while its options are the same objects."""
+        plan = self._plans.get(i)
+        if plan is None or not all(map(is_, plan[0].values(), map(group.get, plan[0]))):
+            options = self._checked(group)
+            slots = self._slots(options)
+            needed = {name for name in slots if name is not None}
+            plan = self._plans[i] = options, slots, needed, self._rule(options)
+        return plan
 
     def _rule(self, options, **numbers):
         """The kernel's rule for a group; a subclass adds the numbers of its law."""

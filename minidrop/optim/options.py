@@ -3,6 +3,7 @@ option, what came and what was expected."""
 
 import math
 import numbers
+from operator import is_
 
 
 def number(name, value, least=-math.inf, most=math.inf, *, below=None, above=None, allow_inf=False):
@@ -47,10 +48,11 @@ def decay_rate(name, value):
 
 
 def betas(name, value):
-    """value as a tuple of two decay rates."""
+    """value as a tuple of two decay rates; itself where it is one."""
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ValueError(f"{name} must be two numbers, got {value!r}")
-    return decay_rate(f"{name}[0]", value[0]), decay_rate(f"{name}[1]", value[1])
+    rates = decay_rate(f"{name}[0]", value[0]), decay_rate(f"{name}[1]", value[1])
+    return value if type(value) is tuple and all(map(is_, rates, value)) else rates
 
 
 def flag(name, value):

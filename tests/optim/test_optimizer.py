@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import normals
+from helpers import assert_same_bits, normals
 
 from minidrop import optim
 from minidrop.tensor import Tensor
@@ -134,6 +134,22 @@ def test_changed_options_count():
     optimizer.param_groups[0]["momentum"] = 0.5  # begins to keep a buffer
     optimizer.step()
     assert optimizer.state[p].keys() == {"step", "momentum_buffer"}
+
+
+def test_options_changed_within_a_list_count():
+    p, q = parameter(3), parameter(3)
+    betas = [0.9, 0.999]
+    changed, expected = optim.Adam([p], lr=0.1), optim.Adam([q], lr=0.1)
+    changed.param_groups[0]["betas"] = betas
+    for value in (0.9, 0.5):
+        betas[0], expected.param_groups[0]["betas"] = value, (value, 0.999)
+        p.grad = q.grad = np.float32([1, 2, value])
+        changed.step()
+        expected.step()
+    assert_same_bits(p.data, q.data)
+    betas[0] = 1.0
+    with pytest.raises(ValueError, match=r"betas\[0\] must .* below 1, got 1"):
+        changed.step()
 
 
 def test_repr():

@@ -7,12 +7,17 @@ and holding masks, Monte-Carlo prediction and thinned networks are directors.
 
 import threading
 
-_local = threading.local()  # .director: what `directing` has set in this thread
+
+class _Local(threading.local):
+    director = None  # what `directing` has set in this thread
+
+
+_local = _Local()
 
 
 def director():
     """The director of this thread, or None."""
-    return getattr(_local, "director", None)
+    return _local.director
 
 
 class directing:

@@ -42,7 +42,8 @@ class Dropout(DropoutLayer):
         if not self.training and self.mode == "inverted":
             return x
         return F.dropout(x, self.p, training=self.training, mode=self.mode, mask=self.mask,
-                         shared_axes=self.shared_axes, offset=self.offset(x), **self.address())
+                         shared_axes=self.shared_axes, seed=self.seed, stream=self.stream,
+                         call=self.call, offset=self.offset(x))
 
     def drop_samples(self, x, samples, expand, seed, stream, call):
         """Many drops in one, at an address that is not the layer's own: see F.dropout_samples. Not
