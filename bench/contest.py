@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.contestants import CONTESTANTS
 
+PROBES = ("peak", "memory")  # contestants that measure the machine: see worker.py
 ROOT = Path(__file__).resolve().parent.parent
 ANSWER_SECONDS = 600
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -111,23 +112,13 @@ def compete(processes, ready, rounds):
     return results, errors
 
 
-def drift(samples):
-    """By how much the first third of the samples differs from the last: the median of one over
-    that of the other, less 1. 0 for fewer than three samples."""
-    third = len(samples) // 3
-    if third == 0:
-        return 0.0
-    first, last = statistics.median(samples[:third]), statistics.median(samples[-third:])
-    return max(first, last) / min(first, last) - 1
-
-
 def is_peer(name):
     """Whether a contestant is another library, not this project and not the measured limit."""
     return name in CONTESTANTS and CONTESTANTS[name].library != "minidrop"
 
 
-def score(results, limit="peak"):
-    """A row's figures from compete()'s results: (peak rate or None, {name: figures}).
+def score(results):
+    """A row's figures from compete()'s results: ({probe: rate or None}, {name: figures}).
 
     seconds: the median; spread: half of the middle half of the samples, over the median;
     rate: thousand millions of work a second; share: of the peak's rate; ratio: the median of the
@@ -135,11 +126,12 @@ def score(results, limit="peak"):
     """
     medians = {name: statistics.median(samples) for name, (_, samples) in results.items()}
     rates = {name: results[name][0] / seconds / 1e9 for name, seconds in medians.items()}
-    peak = rates.get(limit)
+    probes = {name: rates.get(name) for name in PROBES}
+    peak = probes["peak"]
     peers = [seconds for name, seconds in medians.items() if is_peer(name)]
     figures = {}
     for name, (_, samples) in results.items():
-        if name == limit:
+        if name in PROBES:
             continue
         low, high = _quartiles(samples)
         figures[name] = {
@@ -150,7 +142,7 @@ def score(results, limit="peak"):
             "ratio": min(peers) / medians[name] if peers else None,
             "samples": samples,
         }
-    return peak, figures
+    return probes, figures
 
 
 def _quartiles(samples):

@@ -5,14 +5,13 @@ import tempfile
 import time
 from contextlib import contextmanager
 
-from bench import machine, peak, suites, text
-from bench.contest import Process, compete, drift, prepare, score
+from bench import machine, peak, steadiness, suites, text
+from bench.contest import PROBES, Process, compete, prepare, score
 from bench.contestants import CONTESTANTS
 from bench.expected import FOLDER_VARIABLE
 
 SAMPLE_SECONDS = 0.03
-STEADY = 0.15  # drift of the peak over a row beyond which the row is noisy
-REPEAT_SHARE = 0.15  # of a run's time at most goes into measuring noisy rows again
+REPEAT_SHARE = 0.15  # of a run's time at most goes into measuring unsteady rows again
 
 
 class Session:
@@ -23,7 +22,6 @@ class Session:
         self.sample_seconds = sample_seconds
         self.names = list(names)
         self.processes = {}
-        self.began, self.repeating = time.monotonic(), 0.0
 
     def run(self, chosen):
         """{"threads", "peak", "other_load", "stolen", "rows"} of the rows [(suite, case)]."""
@@ -33,9 +31,11 @@ class Session:
         with shared_references(), self._processes():
             limits = self.processes["peak"].ask("measure_peak")
             self.show(limits["error"] if "error" in limits else peak.describe(limits))
+            began = time.monotonic()
             for suite, case in chosen:
                 rows.append(self._row(suite, case))
                 self.show(text.block(rows[-1]))
+            self._ask_again(chosen, rows, REPEAT_SHARE * (time.monotonic() - began))
         return {
             "threads": self.threads,
             "peak": limits,
@@ -48,7 +48,8 @@ class Session:
     def _processes(self):
         """Starts the contestants; those that do not come up are named and left out."""
         try:
-            self.processes["peak"] = Process("peak", self.threads)
+            for name in PROBES:
+                self.processes[name] = Process(name, self.threads)
             for name in self.names:
                 process = Process(name, self.threads, CONTESTANTS[name].environment)
                 if "error" in (answer := process.start()):
@@ -64,17 +65,11 @@ class Session:
         """One row as a dict that can be written as JSON."""
         began, load = time.monotonic(), machine.OtherLoad()
         name = suites.name_of(suite)
-        chosen = [self.processes[n] for n in (*suite.CONTESTANTS, "peak") if n in self.processes]
+        wanted = (*suite.CONTESTANTS, *PROBES)
+        chosen = [self.processes[n] for n in wanted if n in self.processes]
         ready, failed = prepare(chosen, name, case, self.sample_seconds)
         results, errors = compete(chosen, ready, self.rounds)
-        moved = peak_drift(results)
-        if moved > STEADY and self._may_repeat():
-            again = time.monotonic()
-            second, more_errors = compete(chosen, ready, self.rounds)
-            if peak_drift(second) < moved:
-                results, errors, moved = second, more_errors, peak_drift(second)
-            self.repeating += time.monotonic() - again
-        peak_rate, contestants = score(results)
+        probes, contestants = score(results)
         for contestant, figures in contestants.items():
             figures["note"] = ready[contestant][1]
         return {
@@ -84,22 +79,31 @@ class Session:
             "unit": case.unit,
             "amount": float(case.amount),
             "traffic": case.traffic and float(case.traffic),
-            "peak": peak_rate,
-            "drift": moved,
-            "noisy": moved > STEADY,
+            **probes,
+            "drift": max(steadiness.drift(results[n][1]) for n in PROBES if n in results),
+            "asked": 1,
             "stolen": load.stolen(),
             "took": time.monotonic() - began,
             "contestants": contestants,
             "failed": failed | errors,
         }
 
-    def _may_repeat(self):
-        return self.repeating < REPEAT_SHARE * (time.monotonic() - self.began)
-
-
-def peak_drift(results):
-    """By how much the measured limit moved over a row, or 0 where none was measured."""
-    return drift(results["peak"][1]) if "peak" in results else 0.0
+    def _ask_again(self, chosen, rows, seconds):
+        """Measures unsteady rows once more, the worst first, as long as `seconds` last; of both
+        measurements the steadier one stays. Says of every row whether it is still unsteady."""
+        deadline, usual = time.monotonic() + seconds, steadiness.usual(rows)
+        found = [steadiness.unsteadiness(row, usual) for row in rows]
+        for i in sorted(range(len(rows)), key=found.__getitem__, reverse=True):
+            if found[i] <= steadiness.LIMIT or time.monotonic() > deadline:
+                break
+            self.show(f"\nnot steady ({found[i]:.0%}), asked again:")
+            again = self._row(*chosen[i])
+            self.show(text.block(again))
+            if (moved := steadiness.unsteadiness(again, usual)) < found[i]:
+                rows[i], found[i] = again, moved
+            rows[i]["asked"] = 2
+        for row, moved in zip(rows, found, strict=True):
+            row["noisy"] = moved > steadiness.LIMIT
 
 
 @contextmanager

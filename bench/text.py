@@ -27,6 +27,7 @@ def block(row):
     title = f"{row['suite']}  {row['case']}"
     threads = f"{row['threads']} thread{'s' if row['threads'] > 1 else ''}"
     limit = f"   peak {_digits(row['peak'])} {unit}" if row["peak"] else ""
+    limit += f"   memory {_digits(row['memory'])} GB/s" if row["memory"] else ""
     lines = [f"\n{title:<50} {threads}{limit}"]
     for name, figures in row["contestants"].items():
         share = f"{figures['share']:>5.0%}" if figures["share"] else "     "

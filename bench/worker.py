@@ -5,7 +5,7 @@ It reads one JSON list a line and answers each with one JSON object a line:
     ["prepare", suite, case, seconds]   builds the task, checks its outputs, estimates its time
     ["sample"]                          the seconds of one run, over a sample of some `seconds`
     ["measure_memory", suite, case]     the most memory that running the case took
-    ["measure_peak"]                    only of the contestant `peak`: bench.peak's figures
+    ["measure_peak"]                    only of the probe `peak`: bench.peak's figures
 
 `{"error": text}` stands for any failure, `{"skip": true}` for a case that is not for this
 contestant.
@@ -22,6 +22,7 @@ from bench.contestants import CONTESTANTS
 SETTLE_SECONDS = 0.004
 LONG_SECONDS = 0.15  # of a run that a cold start does not change
 MEMORY_RUNS = 10
+MEMORY_BYTES = 64 << 20  # of what the probe of memory copies: more than caches hold
 REST_SECONDS = 0.01
 LONGEST_REST_SECONDS = 1.0
 
@@ -150,6 +151,16 @@ class PeakWorker(Worker):
         return peak.measure_peak(self.threads)
 
 
+class MemoryWorker(Worker):
+    """Takes part in every row with copies in memory: see steadiness.py."""
+
+    def work(self, suite, case):
+        return peak.copy_runner(MEMORY_BYTES // self.threads, self.threads)
+
+
+PROBES = {"peak": PeakWorker, "memory": MemoryWorker}
+
+
 def main():
     name, threads = sys.argv[1], int(sys.argv[2])
     machine.pin(threads)
@@ -161,8 +172,8 @@ def main():
         replies.flush()
 
     try:
-        if name == "peak":
-            worker = PeakWorker(threads)
+        if name in PROBES:
+            worker = PROBES[name](threads)
         else:
             worker = LibraryWorker(CONTESTANTS[name], threads)
     except Exception as error:  # a library that is installed, but broken

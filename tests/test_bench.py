@@ -215,11 +215,11 @@ def test_noisy_row_is_marked():
     assert "forward p0.5 1M ~" in tables.suite_rows([row(minidrop=1.0, noisy=True)])
 
 
-@pytest.mark.parametrize(
-    "samples, moved", [([], 0), ([1, 2], 0), ([1, 9, 1.5], 0.5), ([3, 3, 9, 9, 1, 2, 2, 2, 1], 0.5)]
-)
-def test_drift(samples, moved):
-    assert contest.drift(samples) == pytest.approx(moved)
+def test_probes_are_no_contestants():
+    results = {"minidrop": (1e9, [1.0]), "peak": (2e9, [1.0]), "memory": (3e9, [1.0])}
+    probes, contestants = contest.score(results)
+    assert probes == {"peak": 2.0, "memory": 3.0} and set(contestants) == {"minidrop"}
+    assert contestants["minidrop"]["share"] == 0.5
 
 
 def test_references_are_computed_once(tmp_path, monkeypatch):

@@ -166,9 +166,10 @@ def noise(result):
     for run in result["runs"]:
         rows = run["rows"]
         unsteady = sum(row["noisy"] for row in rows)
+        again = sum(row.get("asked", 1) > 1 for row in rows)
         worst = max((row["stolen"] or 0 for row in rows), default=0)
         lines.append([f"{run['threads']} T", _percent(run["other_load"]), _percent(run["stolen"]),
-                      _percent(worst), f"{unsteady} of {len(rows)}"])  # fmt: skip
-    return table(
-        ["run", "other programs", "stolen by the host", "stolen, worst row", "unsteady rows"], lines
-    )
+                      _percent(worst), again, f"{unsteady} of {len(rows)}"])  # fmt: skip
+    heads = ["run", "other programs", "stolen by the host", "stolen, worst row",
+             "rows asked again", "unsteady rows"]  # fmt: skip
+    return table(heads, lines)
