@@ -27,6 +27,7 @@
 .binary_cross_entropy_slope = binary_cross_entropy_slope,
 .norm_scratch = norm_scratch,
 .batch_statistics = batch_statistics,
+.move_statistics = move_statistics,
 .batch_norm_forward = batch_norm_forward,
 .batch_norm_backward = batch_norm_backward,
 .layer_norm_scratch = layer_norm_scratch,

@@ -232,6 +232,9 @@ typedef struct md_kernels {
     /* The mean and the biased variance of every channel; 0 where there are no rows. */
     void (*batch_statistics)(MD_REAL *mean, MD_REAL *var, const MD_REAL *x, ptrdiff_t rows,
                              ptrdiff_t c, MD_REAL *scratch);
+    /* running = (1 - momentum) running + momentum (batch times), rounded after each operation. */
+    void (*move_statistics)(MD_REAL *running, const MD_REAL *batch, ptrdiff_t c, double momentum,
+                            double times);
     /* y = (x - mean) / sqrt(var + eps) * weight + bias; weight and bias may be NULL. */
     void (*batch_norm_forward)(MD_REAL *y, const MD_REAL *x, const MD_REAL *mean,
                                const MD_REAL *var, const MD_REAL *weight, const MD_REAL *bias,

@@ -161,6 +161,8 @@ cdef extern from "minidrop.h" nogil:
         Py_ssize_t (*norm_scratch)(Py_ssize_t rows, Py_ssize_t c) noexcept nogil
         void (*batch_statistics)(void *mean, void *var, const void *x, Py_ssize_t rows,
                                  Py_ssize_t c, void *scratch) noexcept nogil
+        void (*move_statistics)(void *running, const void *batch, Py_ssize_t c, double momentum,
+                                double times) noexcept nogil
         void (*batch_norm_forward)(void *y, const void *x, const void *mean, const void *var,
                                    const void *weight, const void *bias, Py_ssize_t rows,
                                    Py_ssize_t c, double eps, void *scratch) noexcept nogil

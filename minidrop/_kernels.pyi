@@ -154,6 +154,9 @@ def running_statistics(
     mean: Array | None, var: Array | None, x: Array, momentum: float, *, training: bool
 ) -> tuple[Array, Array] | None: ...
 def batch_statistics(x: Array) -> tuple[Array, Array]: ...
+def move_statistics(
+    running_mean: Array, running_var: Array, mean: Array, var: Array, count: int, momentum: float
+) -> None: ...
 def batch_norm(
     x: Array,
     running_mean: Array,

@@ -103,7 +103,7 @@ cdef inline bint is_real(cnp.ndarray x):
 
 cdef cnp.ndarray real_array(object x, str name, int ndim=-1):
     """x itself where it is a contiguous float32 or float64 array, else a contiguous copy."""
-    if not isinstance(x, np.ndarray):
+    if not isinstance(x, cnp.ndarray):
         raise TypeError(f"{name} must be an ndarray, got {type(x).__name__}")
     cdef cnp.ndarray a = x
     if not is_real(a):
@@ -325,9 +325,10 @@ _FORMS = {"NN": MD_NN, "NT": MD_NT, "TN": MD_TN}
 cdef int product_of(cnp.ndarray a, cnp.ndarray b, object trans, Py_ssize_t *m, Py_ssize_t *n,
                     Py_ssize_t *k) except -1:
     """The form of op(a) op(b), and its sizes; both are matrices."""
-    if trans not in _FORMS:
+    known = _FORMS.get(trans)
+    if known is None:
         raise ValueError(f"trans must be NN, NT or TN, got {trans!r}")
-    cdef int form = _FORMS[trans]
+    cdef int form = known
     m[0] = cnp.PyArray_DIM(a, 1 if form == MD_TN else 0)
     k[0] = cnp.PyArray_DIM(a, 0 if form == MD_TN else 1)
     n[0] = cnp.PyArray_DIM(b, 0 if form == MD_NT else 1)
@@ -521,7 +522,7 @@ def conv2d_backward(dy, x, w, stride=1, padding=0, dilation=1, groups=1, *, relu
         raise ValueError(f"dy must have shape {expected}, got {shape_of(gradient)}")
     if relu_output is not None:
         relu_output = same_shape(relu_output, "relu_output", gradient, "dy")
-    if pool > 1 and (not isinstance(where, np.ndarray) or where.dtype != np.uint8
+    if pool > 1 and (not isinstance(where, cnp.ndarray) or where.dtype != np.uint8
                      or where.shape != expected or not where.flags.c_contiguous):
         raise ValueError(f"where must be a contiguous uint8 array of shape {expected}, "
                          f"got {where!r:.60}")
@@ -659,7 +660,7 @@ cdef cnp.ndarray operand(object x, str name, object like):
     """An operand as real_array; a Python number becomes an array of no axes, of the type of
     `like`."""
     cdef cnp.ndarray scalar
-    if not isinstance(x, (float, int)) or not isinstance(like, np.ndarray):
+    if not isinstance(x, (float, int)) or not isinstance(like, cnp.ndarray):
         return real_array(x, name)
     if cnp.PyArray_TYPE(like) == cnp.NPY_FLOAT64:
         scalar = new(0, NULL, cnp.NPY_FLOAT64)
@@ -770,7 +771,7 @@ def where(condition, a, b):
     cdef cnp.ndarray y = same_type(operand(b, "b", x), "b", x, "a")
     if isinstance(condition, np.bool_):  # what NumPy makes of comparing arrays of no axes
         condition = np.asarray(condition)
-    if not isinstance(condition, np.ndarray) or cnp.PyArray_TYPE(condition) != cnp.NPY_BOOL:
+    if not isinstance(condition, cnp.ndarray) or cnp.PyArray_TYPE(condition) != cnp.NPY_BOOL:
         raise TypeError("condition must be an ndarray of bool, got "
                         f"{getattr(condition, 'dtype', type(condition).__name__)}")
     cdef cnp.ndarray mask = condition
@@ -1142,7 +1143,7 @@ def softmax_backward(dout, y, *, bint log=False):
 def class_labels(labels, shape, Py_ssize_t classes):
     """labels as contiguous int64 of `shape`, each from 0 to classes - 1. TypeError unless they are
     integers; ValueError, which names the first bad one and where it is."""
-    if not isinstance(labels, np.ndarray):
+    if not isinstance(labels, cnp.ndarray):
         raise TypeError(f"labels must be an ndarray, got {type(labels).__name__}")
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels must be integers, got {labels.dtype}")
@@ -1283,6 +1284,24 @@ def batch_statistics(x):
     if verbose:
         report("batch_statistics", shape_of(a), start, 0)
     return mean, var
+
+
+def move_statistics(running_mean, running_var, mean, var, Py_ssize_t count, double momentum):
+    """Move the running statistics, in place, towards those of a batch of `count` values a channel:
+    running = (1 - momentum) running + momentum new, of the variance the unbiased one. All of them
+    are what running_statistics and batch_statistics gave."""
+    move(running_mean, mean, momentum, 1)
+    move(running_var, var, momentum, count / <double>(count - 1))
+
+
+cdef void move(cnp.ndarray running, cnp.ndarray batch, double momentum, double times) except *:
+    cdef cnp.ndarray moved = real_array(running, "running")  # a copy where it is not contiguous
+    cdef const md_kernels *t = kernels(moved)
+    cdef Py_ssize_t c = cnp.PyArray_SIZE(moved)
+    with nogil:
+        t.move_statistics(data(moved), data(batch), c, momentum, times)
+    if moved is not running:
+        running[...] = moved
 
 
 def batch_norm(x, running_mean, running_var, weight=None, bias=None, eps=1e-5):
@@ -1495,7 +1514,7 @@ def max_pool2d_backward(dy, arg, x_shape, kernel_size, stride=None, padding=0):
     cdef md_pool g = pool_geometry(tuple(x_shape), kernel_size, stride, padding)
     expect_pooled(gradient, "dy", &g)
     expected = np.uint32 if g.wide else np.uint8
-    if not isinstance(arg, np.ndarray) or arg.dtype != expected or not arg.flags.c_contiguous:
+    if not isinstance(arg, cnp.ndarray) or arg.dtype != expected or not arg.flags.c_contiguous:
         raise TypeError(f"arg must be a contiguous {expected.__name__} array, got "
                         f"{getattr(arg, 'dtype', type(arg).__name__)}")
     cdef cnp.ndarray places = arg
@@ -1665,7 +1684,7 @@ cdef uint32_t *mask_words(object bits, Py_ssize_t rows, Py_ssize_t size) except?
     """The words of bits, a contiguous uint32 array with a bit for each of `size` elements; `rows`
     of them where there are more."""
     cdef Py_ssize_t words = (size + 31) // 32
-    if not isinstance(bits, np.ndarray) or bits.dtype != np.uint32 or not bits.flags.c_contiguous:
+    if not isinstance(bits, cnp.ndarray) or bits.dtype != np.uint32 or not bits.flags.c_contiguous:
         raise TypeError("bits must be a contiguous uint32 array, got "
                         f"{getattr(bits, 'dtype', type(bits).__name__)}")
     cdef tuple shape = (rows, words)
@@ -2025,7 +2044,7 @@ def drop_block_backward(dout, bits, scales, *, bint shared=False):
     cdef cnp.ndarray a = real_array(dout, "dout", 4)
     cdef md_blocks g = blocks_of(a, 1, shared)
     cdef cnp.ndarray factors = row_vector(scales, "scales", a, "dout", g.n)
-    if not isinstance(bits, np.ndarray) or bits.dtype != np.uint32 or not bits.flags.c_contiguous:
+    if not isinstance(bits, cnp.ndarray) or bits.dtype != np.uint32 or not bits.flags.c_contiguous:
         raise TypeError("bits must be a contiguous uint32 array, got "
                         f"{getattr(bits, 'dtype', type(bits).__name__)}")
     if bits.shape != blocks_shape(&g):

@@ -69,6 +69,17 @@ static void batch_statistics(real *mean, real *var, const real *x, ptrdiff_t row
         for (ptrdiff_t i = 0; i < c; i++) var[i] /= (real)rows;
 }
 
+static void move_statistics(real *running, const real *batch, ptrdiff_t c, double momentum,
+                            double times)
+{
+    const vf stays = set1((real)(1 - momentum)), comes = set1((real)momentum);
+    const vf factor = set1((real)times);
+    FOR_VECTORS(j, m, c) {
+        const vf new = load_some(batch + j, m) * factor;
+        store_some(running + j, load_some(running + j, m) * stays + new * comes, m);
+    }
+}
+
 /* 1 / sqrt(var + eps), `times` weight where there is one. */
 static void inverse_deviation(real *scale, const real *var, const real *weight, double eps,
                               ptrdiff_t c)

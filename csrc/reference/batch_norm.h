@@ -20,6 +20,14 @@ static void batch_statistics(real *mean, real *var, const real *x, ptrdiff_t row
     }
 }
 
+static void move_statistics(real *running, const real *batch, ptrdiff_t c, double momentum,
+                            double times)
+{
+    const real stays = (real)(1 - momentum), comes = (real)momentum;
+    for (ptrdiff_t j = 0; j < c; j++)
+        running[j] = running[j] * stays + (batch[j] * (real)times) * comes;
+}
+
 static void batch_norm_forward(real *y, const real *x, const real *mean, const real *var,
                                const real *weight, const real *bias, ptrdiff_t rows, ptrdiff_t c,
                                double eps, real *scratch)

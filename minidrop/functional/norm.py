@@ -29,7 +29,7 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
         mean, var = (statistic.copy() for statistic in running)
     y = _kernels.batch_norm(x.data, mean, var, _data(weight), _data(bias), eps)
     if training and running and x.size:
-        _move(running, mean, var, x.size // x.shape[-1], momentum)
+        _kernels.move_statistics(*running, mean, var, x.size // x.shape[-1], momentum)
 
     def backward(dout):
         dx, dweight, dbias = _kernels.batch_norm_backward(
@@ -80,10 +80,3 @@ def _parents(*tensors):
 def _for_parents(dx, dweight, dbias, weight, bias):
     """The gradients of x and of the parameters that there are."""
     return dx, *((dweight,) if weight is not None else ()), *((dbias,) if bias is not None else ())
-
-
-def _move(running, mean, var, count, momentum):
-    """Both towards the statistics of a batch of `count` values a channel, in place."""
-    for kept, new in zip(running, (mean, var * (count / (count - 1))), strict=True):
-        kept *= 1 - momentum
-        kept += momentum * new

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from helpers import (
+    assert_same_bits,
     check_kernel,
     check_same_on_isas,
     check_same_on_threads,
@@ -80,6 +81,28 @@ def test_batch_norm_same_bits(shape):
         mean, var = check(k.batch_statistics, x)
         check(k.batch_norm, x, mean, var, weight, bias)
         check(k.batch_norm_backward, dout, x, mean, var, weight)
+
+
+@pytest.mark.parametrize("c", [0, 1, 7, 16, 33, 100])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_moved_statistics_are_those_of_numpy_to_the_last_bit(isa, c, dtype):
+    kept, new = ([normals(c, s).astype(dtype) for s in seeds] for seeds in ((1, 2), (3, 4)))
+    mean, var = (
+        old * dtype(0.7) + batch * dtype(times) * dtype(0.3)
+        for old, batch, times in zip(kept, new, (1, 5 / 4), strict=True)
+    )
+    k.move_statistics(*kept, *new, 5, 0.3)
+    assert_same_bits(kept[0], mean)
+    assert_same_bits(kept[1], var)
+
+
+def test_moved_statistics_strided():
+    room = np.full((2, 40), np.nan, np.float32)
+    room[:, ::2] = 1
+    k.move_statistics(*room[:, ::2], *np.full((2, 20), 3, np.float32), 2, 0.5)
+    np.testing.assert_array_equal(room[0, ::2], np.full(20, 2))
+    np.testing.assert_array_equal(room[1, ::2], np.full(20, 3.5))
+    assert np.isnan(room[:, 1::2]).all()
 
 
 def test_batch_statistics_of_whole_numbers_are_exact(isa):
