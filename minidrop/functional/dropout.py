@@ -3,6 +3,7 @@
 All dropout by a mask of bits is `masked`: which axes share a bit, and what becomes of an element.
 """
 
+from functools import lru_cache
 from math import prod
 
 from .. import _kernels
@@ -53,6 +54,7 @@ def check_axes(axes, ndim=None, name="shared_axes"):
     return axes
 
 
+@lru_cache(maxsize=256)
 def inverted(p):
     """The law that keeps the mean: (scale, shift, dropped) for `masked`."""
     keep = keep_of(p)

@@ -53,7 +53,11 @@ class DropoutLayer(Module):
     def offset(self, x):
         """How many elements of the mask stand before those of x: see md.sample_offset."""
         k = random.first_sample()
-        return k * prod(self.mask_shape(x)[1:]) if k else 0
+        return k * self.sample_size(x) if k else 0
+
+    def sample_size(self, x):
+        """The elements of the mask of one sample; 0 where all samples share them."""
+        return prod(self.mask_shape(x)[1:])
 
     def forward(self, *inputs):
         inputs = tuple(map(F.as_tensor, inputs))

@@ -33,10 +33,9 @@ class Dropout(DropoutLayer):
     def mask_shape(self, x):
         return F.without_axes(x.shape, F.check_axes(self.shared_axes, len(x.shape)))
 
-    def offset(self, x):
-        if self.shared_axes and 0 in F.check_axes(self.shared_axes, x.ndim):
-            return 0  # all samples share the mask
-        return super().offset(x)
+    def sample_size(self, x):
+        shared = 0 in F.check_axes(self.shared_axes, x.ndim)
+        return 0 if shared else super().sample_size(x)
 
     def drop(self, x):
         if not self.training and self.mode == "inverted":
