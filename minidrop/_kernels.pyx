@@ -1592,6 +1592,21 @@ def check_p(p, str name="p"):
     return float(p)
 
 
+def check_mask(mask):
+    """mask, how a mask comes back in backward: "bits" or "recompute". ValueError for others."""
+    if mask != "bits" and mask != "recompute":
+        raise ValueError(f'mask must be "bits" or "recompute", got {mask!r}')
+    return mask
+
+
+def check_mode(mode):
+    """mode, which pass is scaled: "inverted" (training) or "standard" (eval). ValueError for
+    others."""
+    if mode != "inverted" and mode != "standard":
+        raise ValueError(f'mode must be "inverted" or "standard", got {mode!r}')
+    return mode
+
+
 cdef uint64_t threshold_of(object p) except? 0:
     """2^32 times the probability to keep, rounded (half to even)."""
     return <uint64_t>rint((1.0 - <double>check_p(p)) * 4294967296.0)
@@ -1616,6 +1631,11 @@ cdef uint64_t word64(object value, str name) except? 0:
 def check_word(value, str name):
     """word64, as a Python int."""
     return word64(value, name)
+
+
+def check_address(seed, stream, call):
+    """The three words of an address, as Python ints."""
+    return word64(seed, "seed"), word64(stream, "stream"), word64(call, "call")
 
 
 cdef md_stream stream_of(object seed, object stream, object call) except *:

@@ -1,6 +1,6 @@
 """Where the masks of a function are: what its address arguments mean."""
 
-from .. import random
+from .. import _kernels, random
 
 
 def checked_address(seed, stream, call):
@@ -8,8 +8,7 @@ def checked_address(seed, stream, call):
     part that is no int in [0, 2**64)."""
     if seed is None:
         seed = random.get_rng_state()["seed"]
-    check = random.check_word
-    return check(seed, "seed"), check(stream, "stream"), check(call, "call")
+    return _kernels.check_address(seed, stream, call)
 
 
 def samples_before(offset, size):

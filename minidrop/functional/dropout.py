@@ -15,24 +15,9 @@ from .arithmetic import mul
 from .operands import as_tensor
 
 check_p = _kernels.check_p
+check_mask = _kernels.check_mask
+check_mode = _kernels.check_mode
 keep_of = _kernels.keep_of
-MASKS = ("bits", "recompute")
-MODES = ("inverted", "standard")
-
-
-def check_mask(mask):
-    """mask, how a mask comes back in backward: "bits" or "recompute". ValueError for others."""
-    if mask not in MASKS:
-        raise ValueError(f'mask must be "bits" or "recompute", got {mask!r}')
-    return mask
-
-
-def check_mode(mode):
-    """mode, which pass is scaled: "inverted" (training) or "standard" (eval). ValueError for
-    others."""
-    if mode not in MODES:
-        raise ValueError(f'mode must be "inverted" or "standard", got {mode!r}')
-    return mode
 
 
 def check_axes(axes, ndim=None, name="shared_axes"):

@@ -71,7 +71,7 @@ class DropoutLayer(Module):
     def draw(self, inputs):
         """The output for a tuple of inputs with the next mask of the layer's own, counted."""
         out = self.drop(*inputs)
-        self.call += 1
+        vars(self)["call"] += 1  # past Module.__setattr__, which takes as long as a small mask
         return out
 
     def drop(self, x):

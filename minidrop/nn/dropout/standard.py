@@ -40,7 +40,7 @@ class Dropout(DropoutLayer):
     def drop(self, x):
         if not self.training and self.mode == "inverted":
             return x
-        return F.dropout(x, self.p, training=self.training, mode=self.mode, mask=self.mask,
+        return F.dropout(x, self._p, training=self.training, mode=self.mode, mask=self.mask,
                          shared_axes=self.shared_axes, seed=self.seed, stream=self.stream,
                          call=self.call, offset=self.offset(x))
 
