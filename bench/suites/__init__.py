@@ -18,6 +18,7 @@ NAMES = (
     "monte_carlo",
     "epoch",
     "growth",
+    "overhead",
 )
 
 
