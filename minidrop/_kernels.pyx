@@ -613,26 +613,35 @@ def conv_algo():
 
 def check_conv_algo(algo, kernel, stride, dilation, groups):
     """ValueError unless `algo` is known, and fits a layer. kernel, stride, dilation: two ints."""
+    cdef md_conv g
+    (g.kh, g.kw), (g.stride_h, g.stride_w), (g.dil_h, g.dil_w) = kernel, stride, dilation
+    g.groups = groups
+    expect_algo(algo, &g)
+
+
+cdef int expect_algo(object algo, const md_conv *g) except -1:
+    """check_conv_algo, of a geometry."""
     if algo not in _CONV_ALGOS:
         raise ValueError(f"algo must be one of {', '.join(_CONV_ALGOS)}, got {algo!r}")
-    if algo == "winograd" and not winograd_fits(kernel, stride, dilation, groups):
+    if algo == "winograd" and not winograd_fits(g):
         raise ValueError(
             "algo='winograd' takes kernels of 3 x 3 and 5 x 5 with stride, dilation and groups 1, "
-            f"got kernel {kernel}, stride {stride}, dilation {dilation}, groups {groups}")
+            f"got kernel {(g.kh, g.kw)}, stride {(g.stride_h, g.stride_w)}, "
+            f"dilation {(g.dil_h, g.dil_w)}, groups {g.groups}")
+    return 0
 
 
-cdef bint winograd_fits(tuple kernel, tuple stride, tuple dilation, Py_ssize_t groups):
-    return (kernel == (3, 3) or kernel == (5, 5)) and (
-        stride == dilation == (1, 1) and groups == 1)
+cdef bint winograd_fits(const md_conv *g):
+    return (g.kh == g.kw and (g.kh == 3 or g.kh == 5) and g.stride_h == g.stride_w == 1
+            and g.dil_h == g.dil_w == 1 and g.groups == 1)
 
 
 cdef bint takes_winograd(const md_conv *g, str algo, bint backward) except -1:
     """Whether a call takes Winograd's method."""
-    kernel, stride, dilation = (g.kh, g.kw), (g.stride_h, g.stride_w), (g.dil_h, g.dil_w)
-    check_conv_algo(algo, kernel, stride, dilation, g.groups)
+    expect_algo(algo, g)
     if algo == "auto":
         algo = _conv_algo
-        if not winograd_fits(kernel, stride, dilation, g.groups):
+        if not winograd_fits(g):
             return False
     if algo != "auto":
         return algo == "winograd"
