@@ -70,6 +70,7 @@ class Session:
         ready, failed = prepare(chosen, name, case, self.sample_seconds)
         results, errors = compete(chosen, ready, self.rounds)
         probes, contestants = score(results)
+        drifts = [steadiness.drift(results[n][1]) for n in PROBES if n in results]
         for contestant, figures in contestants.items():
             figures["note"] = ready[contestant][1]
         return {
@@ -80,7 +81,7 @@ class Session:
             "amount": float(case.amount),
             "traffic": case.traffic and float(case.traffic),
             **probes,
-            "drift": max(steadiness.drift(results[n][1]) for n in PROBES if n in results),
+            "drift": max(drifts, default=0.0),
             "asked": 1,
             "stolen": load.stolen(),
             "took": time.monotonic() - began,

@@ -3,6 +3,8 @@ training. A run over 100 is the time of a layer; a step is forward and backward.
 user writes, `nn.Sequential`. Libraries that compile all layers into one function take no part: they
 take minutes for it. Bytes: each layer reads as much as it writes, in a step twice."""
 
+from importlib import import_module
+
 import numpy as np
 
 from bench import reference
@@ -61,21 +63,16 @@ def verify(case, outputs):
 
 
 def make(contestant, case):
-    if contestant.library == "minidrop":
-        return make_minidrop(*case.spec)
-    return make_torch(*case.spec)
-
-
-def make_minidrop(kind, direction):
-    import minidrop as md
-    from minidrop import nn
-
-    x, dy, rotations = operands()
+    """Both libraries take the same names; only the weight of a linear layer lies the other way."""
+    library, (kind, direction) = import_module(contestant.library), case.spec
+    nn, (x, dy, rotations) = library.nn, operands()
+    dy = library.tensor(dy)
 
     def layer(w, rate):
         if kind == "linear":
             found = nn.Linear(WIDTH, WIDTH)
-            found.weight.data[...], found.bias.data[...] = w, 0
+            found.weight.data[...] = library.tensor(w if contestant.library == "minidrop" else w.T)
+            found.bias.data[...] = 0
             return found
         return {"relu": nn.ReLU, "dropout": lambda: nn.Dropout(rate),
                 "batch_norm": lambda: nn.BatchNorm1d(WIDTH, EPS)}[kind]()  # fmt: skip
@@ -83,44 +80,7 @@ def make_minidrop(kind, direction):
     def runner(rate):
         model = nn.Sequential(*(layer(w, rate) for w in rotations))
         parameters = list(model.parameters())
-        leaf = md.Tensor(x, requires_grad=direction == "step")
-
-        def run():
-            y = model(leaf)
-            if direction == "forward":
-                return [y.numpy()]
-            y.backward(dy)
-            gradient, leaf.grad = leaf.grad, None
-            for parameter in parameters:
-                parameter.grad = None
-            return [y.numpy(), gradient]
-
-        return run
-
-    return Task(runner(RATE), runner(0.0))
-
-
-def make_torch(kind, direction):
-    import torch
-    from torch import nn
-
-    x, dy, rotations = operands()
-    dy = torch.from_numpy(dy)
-
-    def layer(w, rate):
-        if kind == "linear":
-            found = nn.Linear(WIDTH, WIDTH)
-            with torch.no_grad():
-                found.weight.copy_(torch.from_numpy(w.T))
-                found.bias.zero_()
-            return found
-        return {"relu": nn.ReLU, "dropout": lambda: nn.Dropout(rate),
-                "batch_norm": lambda: nn.BatchNorm1d(WIDTH, EPS)}[kind]()  # fmt: skip
-
-    def runner(rate):
-        model = nn.Sequential(*(layer(w, rate) for w in rotations))
-        parameters = list(model.parameters())
-        leaf = torch.from_numpy(x.copy()).requires_grad_(direction == "step")
+        leaf = library.tensor(x, requires_grad=direction == "step")
 
         def run():
             y = model(leaf)
@@ -130,7 +90,7 @@ def make_torch(kind, direction):
             gradient, leaf.grad = leaf.grad, None
             for parameter in parameters:
                 parameter.grad = None
-            return [y.detach().numpy(), gradient.numpy()]
+            return [y.detach().numpy(), np.asarray(gradient)]
 
         return run
 
