@@ -192,28 +192,18 @@ INLINE lanes16 lanes_set1(real x)
 }
 
 /* Fold 16 lanes with + : halves onto each other, 8, 4, 2, 1. */
+#define MD_HALF(lanes) \
+    real __attribute__((vector_size(lanes * sizeof(real)), aligned(sizeof(real)), may_alias))
 INLINE real lanes_sum(lanes16 s)
 {
-    real lane[16];
-    for (int p = 0; p < PARTS; p++) store(lane + p * W, s.part[p]);
-    for (int half = 8; half; half /= 2)
-        for (int i = 0; i < half; i++) lane[i] += lane[i + half];
-    return lane[0];
+    typedef MD_HALF(8) half8;
+    typedef MD_HALF(4) half4;
+    typedef MD_HALF(2) half2;
+    const half8 *eights = (const half8 *)&s, eight = eights[0] + eights[1];
+    const half4 *fours = (const half4 *)&eight, four = fours[0] + fours[1];
+    const half2 *pairs = (const half2 *)&four, pair = pairs[0] + pairs[1];
+    return pair[0] + pair[1];
 }
-
-INLINE real lanes_max(lanes16 s)
-{
-    real lane[16];
-    for (int p = 0; p < PARTS; p++) store(lane + p * W, s.part[p]);
-    for (int half = 8; half; half /= 2)
-        for (int i = 0; i < half; i++)
-            if (lane[i + half] > lane[i]) lane[i] = lane[i + half];
-    return lane[0];
-}
-
-/* Call `body` for every vector of n reals: i is the first element, m is W, or fewer at the end. */
-#define FOR_VECTORS(i, m, n) \
-    for (ptrdiff_t i = 0, m; i < (n) && (m = (n) - i < W ? (n) - i : W); i += W)
 
 INLINE ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 INLINE ptrdiff_t larger(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
@@ -249,21 +239,6 @@ INLINE vf scale_(vf v, vf n)
     return v * exp2_int(half) * exp2_int(whole - half);
 }
 #endif
-
-/* ---- the first m of W lanes, m > 0, where most vectors are whole: arithmetic.h, reduce.h ---- */
-
-INLINE vf load_some(const real *p, ptrdiff_t m) { return m >= W ? load(p) : load_part(p, m); }
-INLINE void store_some(real *p, vf v, ptrdiff_t m)
-{
-    if (m >= W) store(p, v);
-    else store_part(p, v, m);
-}
-
-/* Call `body` for every vector of n reals that go into 16 logical lanes: i is the first element, p
-   the part of lanes16 that it goes to, and m what is left from i on: W or more, but at the end. */
-#define FOR_LANES16(i, p, m, n)                                                   \
-    for (ptrdiff_t i##_row = 0; i##_row < (n); i##_row += 16)                     \
-        for (ptrdiff_t p = 0, i = i##_row, m; p < PARTS && (m = (n) - i) > 0; p++, i += W)
 
 /* ---- W small whole numbers in memory as bytes: pool.h ---- */
 
@@ -302,5 +277,7 @@ INLINE uint32_t bits_at(const uint32_t *bits, ptrdiff_t i, ptrdiff_t m)
     const uint32_t low = bits[i / 32] >> shift;
     return shift + m > 32 ? low | bits[i / 32 + 1] << (32 - shift) : low;
 }
+
+#include "loops.h"
 
 #endif

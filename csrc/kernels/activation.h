@@ -90,7 +90,7 @@ INLINE vf softplus_(vf x) { return max_(zero(), x) + log1p_unit_(exp_(-abs_(x)))
 MD_MAP(softplus_forward, softplus_(a * x) * b)
 MD_MAP(softplus_backward, z * sigmoid_(a * x))
 
-typedef struct { md_item *forward, *backward; double forward_cost, backward_cost; } activation;
+typedef struct { map_blocks *forward, *backward; double forward_cost, backward_cost; } activation;
 
 static const activation activations[] = {
     [MD_RELU] = {relu_forward, relu_backward, 0.1, 0.1},

@@ -157,11 +157,11 @@ MD_MAP(unary_clip, min_(b, max_(a, x)))   /* NaN stays */
 
 static void unary(real *y, const real *x, ptrdiff_t n, int op)
 {
-    static md_item *const items[] = {
+    static map_blocks *const maps[] = {
         [MD_COPY] = unary_copy, [MD_NEG] = unary_neg, [MD_ABS] = unary_abs,
         [MD_SQRT] = unary_sqrt, [MD_EXP] = unary_exp, [MD_LOG] = unary_log,
     };
-    map(y, x, x, n, 0, 0, items[op], op == MD_EXP || op == MD_LOG ? 0.5 : 0.1);
+    map(y, x, x, n, 0, 0, maps[op], op == MD_EXP || op == MD_LOG ? 0.5 : 0.1);
 }
 
 static void clip(real *y, const real *x, ptrdiff_t n, double low, double high)

@@ -69,7 +69,7 @@ INLINE void live_channels(uint64_t *live, const image_gradients *image, const md
 {
     const ptrdiff_t channels = smaller(64, g->cout - j0);
     for (ptrdiff_t q = 0; q < places; q++) live[q] = 0;
-    FOR_VECTORS(j, m, channels) {
+    FOR_FEW_VECTORS(j, m, channels) {
         const ptrdiff_t i = at + j0 + j;
         const vi place = load_places(image->where, i, m, 0);
         vm on = not_(eq(load_some(image->dy + i, m) * set1(scale), zero()));

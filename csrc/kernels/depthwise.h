@@ -138,7 +138,7 @@ INLINE void depthwise_square(real *dw, const real *x, const real *dz, const slid
                              const tap_grid *taps, ptrdiff_t pixels, const int down,
                              const int across)
 {
-    FOR_VECTORS(c, m, s->frame.c)
+    FOR_FEW_VECTORS(c, m, s->frame.c)
         if (m == W) depthwise_chains(dw + c, x + c, dz + c, s, taps, pixels, W, down, across);
         else depthwise_chains(dw + c, x + c, dz + c, s, taps, pixels, m, down, across);
 }

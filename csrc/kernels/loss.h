@@ -108,17 +108,17 @@ static void cross_entropy(real *losses, real *dx, const real *x, const int64_t *
 
 /* ---- binary cross entropy of logits: log(1 + e^x) - t x, split so that nothing cancels ---- */
 
-MD_MAP(binary_entropy_item, (max_(zero(), x) - x * z) + log1p_unit_(exp_(-abs_(x))))
-MD_MAP(binary_entropy_slope_item, sigmoid_(x) - z)
+MD_MAP(binary_entropy_map, (max_(zero(), x) - x * z) + log1p_unit_(exp_(-abs_(x))))
+MD_MAP(binary_entropy_slope_map, sigmoid_(x) - z)
 
 static void binary_cross_entropy(real *losses, const real *x, const real *t, ptrdiff_t n)
 {
-    map(losses, x, t, n, 0, 0, binary_entropy_item, 1);
+    map(losses, x, t, n, 0, 0, binary_entropy_map, 1);
 }
 
 static void binary_cross_entropy_slope(real *dx, const real *x, const real *t, ptrdiff_t n)
 {
-    map(dx, x, t, n, 0, 0, binary_entropy_slope_item, 0.8);
+    map(dx, x, t, n, 0, 0, binary_entropy_slope_map, 0.8);
 }
 
 #endif

@@ -63,9 +63,6 @@ INLINE vf load_column(const real *p, int j, int last, ptrdiff_t part)
    each row of the tile, more than there are, and reload them from the stack in the loop. */
 #define HIDE(x) __asm__("" : "+r"(x))
 
-/* Loops over the tile have to be unrolled before acc is given its place, or it stands in memory. */
-#define EACH(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
-
 /* rows, nv, packed and whole are constants where these are inlined, so that acc lives in registers.
    packed: a_row is 1, and the rows of a are constant offsets; otherwise they are reached from three
    pointers, five rows apart. whole: every one of the nv vectors is complete. */

@@ -20,7 +20,7 @@ INLINE void transpose_blocks(real *to, ptrdiff_t to_row, const real *from, ptrdi
 {
     for (ptrdiff_t r = 0; r < rows; r += W) {
         const ptrdiff_t height = smaller(rows - r, W);
-        FOR_VECTORS(c, m, cols) {
+        FOR_FEW_VECTORS(c, m, cols) {
             vf block[W];
             for (int i = 0; i < W; i++) {
                 const real *p = from + (r + i) * from_row + c;
@@ -94,7 +94,7 @@ static void copy_masked(real *to, ptrdiff_t to_row, const masked *from, ptrdiff_
                         ptrdiff_t from_row, ptrdiff_t rows, ptrdiff_t cols)
 {
     for (ptrdiff_t r = 0; r < rows; r++, to += to_row, at += from_row)
-        FOR_VECTORS(c, m, cols) store_some(to + c, load_masked(from, at + c, m), m);
+        FOR_FEW_VECTORS(c, m, cols) store_some(to + c, load_masked(from, at + c, m), m);
 }
 
 /* Rows of panels, to [panel][height][NR], of `cols` columns from element `at` on, row by row. */

@@ -15,7 +15,7 @@ static void to_planes(real *planes, const real *x, const frame *f)
     for (ptrdiff_t y = 0; y < f->h; y++)
         for (ptrdiff_t i = 0; i < f->w; i++, x += f->c) {
             real *to = planes + (y + f->top) * plane_row(f) + (i + f->left) * W;
-            FOR_VECTORS(ci, m, f->c) store(to + ci / W * plane_reals(f), load_some(x + ci, m));
+            FOR_FEW_VECTORS(ci, m, f->c) store(to + ci / W * plane_reals(f), load_some(x + ci, m));
         }
 }
 
@@ -24,7 +24,8 @@ static void from_planes(real *dx, const real *planes, const frame *f)
     for (ptrdiff_t y = 0; y < f->h; y++)
         for (ptrdiff_t i = 0; i < f->w; i++, dx += f->c) {
             const real *from = planes + (y + f->top) * plane_row(f) + (i + f->left) * W;
-            FOR_VECTORS(ci, m, f->c) store_some(dx + ci, load(from + ci / W * plane_reals(f)), m);
+            FOR_FEW_VECTORS(ci, m, f->c)
+                store_some(dx + ci, load(from + ci / W * plane_reals(f)), m);
         }
 }
 

@@ -22,7 +22,7 @@ static void window_max(real *y, uint8_t *where, const real *z, ptrdiff_t rows, p
 {
     for (ptrdiff_t i = 0; i < rows * cols; i++) {
         const real *window = z + (i / cols * p * z_cols + i % cols * p) * c;
-        FOR_VECTORS(j, m, c) {
+        FOR_FEW_VECTORS(j, m, c) {
             vf best = load_some(window + j, m), place = zero();
             for (ptrdiff_t q = 1; q < p * p; q++) {
                 const vf v = load_some(window + (q / p * z_cols + q % p) * c + j, m);
@@ -44,7 +44,7 @@ static void window_scatter(real *dz, const real *dy, real scale, const real *y,
         for (ptrdiff_t x = 0; x < cols; x++) {
             const ptrdiff_t i = (r * cols + x) * c;
             real *window = dz + (r * p * z_cols + x * p) * c;
-            FOR_VECTORS(j, m, c) {
+            FOR_FEW_VECTORS(j, m, c) {
                 const vi place = load_places(where, i + j, m, 0);
                 vf d = load_some(dy + i + j, m) * set1(scale);
                 if (y) d = keep(lt(zero(), load_some(y + i + j, m)), d);

@@ -160,7 +160,7 @@ static void dw_item(void *context, ptrdiff_t item, int worker)
     const ptrdiff_t first = item * WEIGHT_ROWS, tap = g->cin * g->cout;
     (void)worker;
     for (ptrdiff_t i = first; i < smaller(first + WEIGHT_ROWS, g->cin); i++)
-        FOR_VECTORS(j, m, g->cout) {
+        FOR_FEW_VECTORS(j, m, g->cout) {
             const real *du = b->r.du + i * s->outs + j;
             real *dw = b->dw + i * g->cout + j;
             if (s->taps == 3) weights_from_points(dw, tap, du, du_reals(s), m, 3);

@@ -131,7 +131,7 @@ INLINE void tile_from_points_transposed(vf *dx, const real *v, ptrdiff_t point)
 INLINE void x_tile(real *v, ptrdiff_t point, const real *image, const square *q, ptrdiff_t c)
 {
     const int whole = is_whole(q, POINTS);
-    FOR_VECTORS(j, m, c)
+    FOR_FEW_VECTORS(j, m, c)
         if (whole && m == W) tile_to_points(v + j, point, image + q->at + j, q->row, q->col);
         else {
             vf pixels[POINTS2];
@@ -144,7 +144,7 @@ INLINE void dz_tile(real *dm, ptrdiff_t point, const real *dz, const square *q, 
                     const int n)
 {
     const int whole = is_whole(q, n);
-    FOR_VECTORS(j, m, c)
+    FOR_FEW_VECTORS(j, m, c)
         if (whole && m == W) gradient_to_points(dm + j, point, dz + q->at + j, q->row, q->col, n);
         else {
             vf pixels[16];
@@ -190,7 +190,7 @@ INLINE void y_tile(real *y, const square *q, const real *mm, ptrdiff_t point, co
         y_tile_past(y, q, mm, point, bias, relu, c, n);
         return;
     }
-    FOR_VECTORS(j, m, c) {
+    FOR_FEW_VECTORS(j, m, c) {
         vf pixels[16];
         z_tile(pixels, mm + j, point, bias ? bias + j : NULL, relu, m, n);
         if (whole && m == W)
@@ -204,7 +204,7 @@ INLINE void y_tile(real *y, const square *q, const real *mm, ptrdiff_t point, co
 INLINE void pooled_tile(real *y, uint8_t *where, const square *q, const real *mm, ptrdiff_t point,
                         const real *bias, int relu, ptrdiff_t c, const int n)
 {
-    FOR_VECTORS(j, m, c) {
+    FOR_FEW_VECTORS(j, m, c) {
         vf pixels[16];
         z_tile(pixels, mm + j, point, bias ? bias + j : NULL, relu, m, n);
         EACH(i, n * n / 4) {
@@ -225,7 +225,7 @@ INLINE void pooled_tile(real *y, uint8_t *where, const square *q, const real *mm
 INLINE void dx_tile(real *dx, const square *q, const real *v, ptrdiff_t point, ptrdiff_t c)
 {
     const int whole = is_whole(q, POINTS);
-    FOR_VECTORS(j, m, c) {
+    FOR_FEW_VECTORS(j, m, c) {
         vf pixels[POINTS2];
         tile_from_points_transposed(pixels, v + j, point);
         if (whole && m == W)

@@ -56,7 +56,7 @@ static void weights_item(void *context, ptrdiff_t item, int worker)
     const ptrdiff_t first = item * WEIGHT_ROWS, tap = s->rows * s->cols;
     (void)worker;
     for (ptrdiff_t i = first; i < smaller(first + WEIGHT_ROWS, s->rows); i++)
-        FOR_VECTORS(j, m, s->cols) {
+        FOR_FEW_VECTORS(j, m, s->cols) {
             real *u = s->u + (j / NR * s->rows + i) * NR + j % NR;
             const ptrdiff_t at = i * s->cols + j;
             if (s->taps == 3) weights_to_points(u, s->point, &s->w, at, tap, m, 3);
