@@ -34,7 +34,7 @@ ACTIVATIONS = {
     "softplus": (k.softplus, k.softplus_backward, False),
     "sharp_softplus": (partial(k.softplus, beta=3), partial(k.softplus_backward, beta=3), False),
 }
-LENGTHS = [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 16383, 16384, 16385]
+LENGTHS = [0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 16383, 16384, 16385]
 each = pytest.mark.parametrize("name", ACTIVATIONS)
 
 
