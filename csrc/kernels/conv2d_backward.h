@@ -115,7 +115,7 @@ typedef struct {
 /* dz = dy scale where y, the value of a relu, is not zero. */
 static void through_relu(real *dz, const real *dy, real scale, const real *y, ptrdiff_t n)
 {
-    FOR_FEW_VECTORS(i, m, n) {
+    FOR_VECTORS(i, m, n) {
         const vf grad = load_some(dy + i, m) * set1(scale);
         store_some(dz + i, keep(lt(zero(), load_some(y + i, m)), grad), m);
     }
@@ -189,7 +189,7 @@ static void backward_item(void *context, ptrdiff_t slot, int worker)
 static void sum_slots(real *out, const backward_work *w, ptrdiff_t from, ptrdiff_t n)
 {
     const ptrdiff_t slots = smaller(conv_slots(w->g), w->g->n), size = slot_reals(w->g);
-    FOR_FEW_VECTORS(i, m, n) {
+    FOR_VECTORS(i, m, n) {
         vf sum = zero();
         for (ptrdiff_t s = 0; s < slots; s++)
             sum += load_some(w->room.slots + s * size + from + i, m);

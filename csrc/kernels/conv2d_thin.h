@@ -64,7 +64,7 @@ static void thin_dx(real *dx, const real *dz, const real *w, const md_conv *g, r
             const real *from = product + i * p.turned;
             real *to = room + i % g->cin * p.size + (row * p.deals + x % p.deals) * p.part +
                        x / p.deals;
-            FOR_FEW_VECTORS(j, m, g->ow)
+            FOR_VECTORS(j, m, g->ow)
                 store_some(to + j, load_some(to + j, m) + load(from + j), m);
         }
     }
