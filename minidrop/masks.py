@@ -243,7 +243,7 @@ class hold_masks(_Director):
     def __exit__(self, *error):
         super().__exit__()
         for layer in self.used:
-            layer.call += 1
+            layer.count_call()
 
 
 def _checked(entry):

@@ -61,7 +61,7 @@ def dropped(drop, compute):
     if mask is None:
         return drop(compute(None))
     out = compute(mask)
-    drop.call += 1
+    drop.count_call()
     return out
 
 

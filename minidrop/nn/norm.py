@@ -43,20 +43,22 @@ class _BatchNorm(Module):
 
     def forward(self, x):
         x = F.as_tensor(x)
-        if x.ndim not in self.dims:
+        shape = x.shape
+        if len(shape) not in self.dims:
             expected = " or ".join(self.dims.values())
-            raise ValueError(f"{type(self).__name__}: x must be {expected}, got shape {x.shape}")
-        if x.shape[-1] != self.num_features:
+            raise ValueError(f"{type(self).__name__}: x must be {expected}, got shape {shape}")
+        if shape[-1] != self.num_features:
             raise ValueError(f"{type(self).__name__}: x must have {self.num_features} channels, "
-                             f"its last dim, got shape {x.shape}")
-        learns = self.training and self.track_running_stats and x.size > 0
+                             f"its last dim, got shape {shape}")
+        learns = self.training and self.track_running_stats and 0 not in shape
         momentum = self.momentum
         if momentum is None:
             momentum = 1 / (self.num_batches_tracked.item() + 1) if learns else 0.0
         y = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias,
                          self.training or not self.track_running_stats, momentum, self.eps)
         if learns:
-            self.num_batches_tracked.data += 1
+            count = self.num_batches_tracked.data
+            count[()] = count.item() + 1  # += takes NumPy a microsecond
         return y
 
     def extra_repr(self):

@@ -71,8 +71,12 @@ class DropoutLayer(Module):
     def draw(self, inputs):
         """The output for a tuple of inputs with the next mask of the layer's own, counted."""
         out = self.drop(*inputs)
-        vars(self)["call"] += 1  # past Module.__setattr__, which takes as long as a small mask
+        self.count_call()
         return out
+
+    def count_call(self):
+        """The next mask is another; past Module.__setattr__, which takes as long as a small one."""
+        vars(self)["call"] += 1
 
     def drop(self, x):
         """The output for x, in training or eval mode."""
