@@ -232,12 +232,15 @@ INLINE vf exp2_int(vi n) { return as_real((n + EXPONENT_BIAS) << FRACTION_BITS);
    that only the second may fall among the denormals, or overflow. */
 #if defined(MD_AVX512)
 INLINE vf scale_(vf v, vf n) { return (vf)_mm512_scalef_ps((__m512)v, (__m512)n); }
+INLINE vf scale_down_(vf v, vf n) { return scale_(v, n); }
 #else
 INLINE vf scale_(vf v, vf n)
 {
     const vi whole = to_int(n), half = whole >> 1;
     return v * exp2_int(half) * exp2_int(whole - half);
 }
+/* The same for n from -189 to 0. */
+INLINE vf scale_down_(vf v, vf n) { return v * exp2_int(to_int(n) + 64) * set1((real)0x1p-64); }
 #endif
 
 /* ---- W small whole numbers in memory as bytes: pool.h ---- */

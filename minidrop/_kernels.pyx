@@ -319,7 +319,7 @@ def tile_peak(Py_ssize_t iterations):
 
 # ---- matmul.h ---------------------------------------------------------------------------------
 
-_FORMS = {"NN": MD_NN, "NT": MD_NT, "TN": MD_TN}
+cdef dict _FORMS = {"NN": MD_NN, "NT": MD_NT, "TN": MD_TN}
 
 
 cdef int product_of(cnp.ndarray a, cnp.ndarray b, object trans, Py_ssize_t *m, Py_ssize_t *n,

@@ -85,7 +85,7 @@ MD_MAP(tanh_backward, z * fma_(-x, x, set1(1)))
 /* ---- softplus: log(1 + e^(a x)) / a ---- */
 
 /* log(1 + e^x), from the side that does not overflow. */
-INLINE vf softplus_(vf x) { return max_(zero(), x) + log1p_unit_(exp_(-abs_(x))); }
+INLINE vf softplus_(vf x) { return max_(zero(), x) + log1p_unit_(exp_down_(x)); }
 
 MD_MAP(softplus_forward, softplus_(a * x) * b)
 MD_MAP(softplus_backward, z * sigmoid_(a * x))

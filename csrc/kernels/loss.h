@@ -108,7 +108,7 @@ static void cross_entropy(real *losses, real *dx, const real *x, const int64_t *
 
 /* ---- binary cross entropy of logits: log(1 + e^x) - t x, split so that nothing cancels ---- */
 
-MD_MAP(binary_entropy_map, (max_(zero(), x) - x * z) + log1p_unit_(exp_(-abs_(x))))
+MD_MAP(binary_entropy_map, (max_(zero(), x) - x * z) + log1p_unit_(exp_down_(x)))
 MD_MAP(binary_entropy_slope_map, sigmoid_(x) - z)
 
 static void binary_cross_entropy(real *losses, const real *x, const real *t, ptrdiff_t n)
