@@ -59,12 +59,12 @@ static real row_max(const real *x, ptrdiff_t cols)
     return most;
 }
 
-/* The sum of e^(x - max), which are kept in e unless it is NULL. */
+/* The sum of e^(x - max), which are kept in e unless it is NULL; x - max is never above 0. */
 INLINE real row_exp(real *e, const real *x, real max, ptrdiff_t cols)
 {
     lanes16 sum = lanes_set1(0);
     FOR_LANES16(i, p, m, cols) {
-        const vf v = exp_(load_some(x + i, m) - set1(max));
+        const vf v = exp_down_(load_some(x + i, m) - set1(max));
         if (e) store_some(e + i, v, m);
         sum.part[p] += m >= W ? v : keep(first_lanes(m), v);
     }
@@ -113,7 +113,7 @@ INLINE vf block_exp(real *e, const real *x, vf max, ptrdiff_t cols)
 {
     vf sum = zero();
     for (ptrdiff_t j = 0; j < cols; j++) {
-        const vf v = exp_(load(x + j * W) - max);
+        const vf v = exp_down_(load(x + j * W) - max);
         if (e) store(e + j * W, v);
         sum += v;
     }
