@@ -63,18 +63,15 @@ class Module:
 
     def named_modules(self, prefix=""):
         """(path, module) of this module (path "") and of all below it, each before its children."""
-        return self._walk(prefix, set())
-
-    def _walk(self, path, seen, children_first=False):
-        if id(self) in seen:
-            return
-        seen.add(id(self))
-        if not children_first:
-            yield path, self
-        for name, child in self.named_children():
-            yield from child._walk(f"{path}.{name}" if path else name, seen, children_first)
-        if children_first:
-            yield path, self
+        seen, stack = set(), [(prefix, self)]
+        while stack:
+            path, module = stack.pop()
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield path, module
+                for name, child in reversed(vars(module).items()):
+                    if isinstance(child, Module):
+                        stack.append((f"{path}.{name}" if path else name, child))
 
     def modules(self):
         """This module and all below it."""
@@ -82,7 +79,7 @@ class Module:
 
     def named_children(self):
         """(name, module) of the modules that are attributes of this one."""
-        return iter(_distinct(vars(self).items(), Module))
+        return self._attributes(Module, recurse=False)
 
     def children(self):
         """The modules that are attributes of this one."""
@@ -90,7 +87,7 @@ class Module:
 
     def named_parameters(self, prefix="", recurse=True):
         """(path, Parameter) of this module and, with recurse, of all below it."""
-        return iter(_distinct(self._attributes(prefix, recurse), Parameter))
+        return self._attributes(Parameter, prefix, recurse)
 
     def parameters(self, recurse=True):
         """The parameters of this module and, with recurse, of all below it."""
@@ -98,18 +95,22 @@ class Module:
 
     def named_buffers(self, prefix="", recurse=True):
         """(path, Tensor) of the buffers of this module and, with recurse, of all below it."""
-        found = self._attributes(prefix, recurse, lambda module, name: name in module._buffers)
-        return iter(_distinct(found, Tensor))
+        return self._attributes(Tensor, prefix, recurse,
+                                lambda module, name: name in module._buffers)
 
     def buffers(self, recurse=True):
         """The buffers of this module and, with recurse, of all below it."""
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
-    def _attributes(self, prefix, recurse, wanted=lambda module, name: True):
+    def _attributes(self, kind, prefix="", recurse=True, wanted=None):
+        """(path, value) of the attributes of a kind, each value once."""
+        seen = set()
         for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
             for name, value in vars(module).items():
-                if wanted(module, name):
-                    yield f"{path}.{name}" if path else name, value
+                if isinstance(value, kind) and id(value) not in seen:
+                    if wanted is None or wanted(module, name):
+                        seen.add(id(value))
+                        yield f"{path}.{name}" if path else name, value
 
     def register_buffer(self, name, tensor, persistent=True):
         """Set attribute `name` to a Tensor that is part of the state but is not learned, such as a
@@ -128,9 +129,16 @@ class Module:
 
     def apply(self, fn):
         """Call fn on every module below and then on this one; returns this module."""
-        for _, module in list(self._walk("", set(), children_first=True)):
+        for module in list(self._children_first(set())):
             fn(module)
         return self
+
+    def _children_first(self, seen):
+        if id(self) not in seen:
+            seen.add(id(self))
+            for child in self.children():
+                yield from child._children_first(seen)
+            yield self
 
     def train(self, mode=True):
         """Set `training` of this module and of all below it; returns this module."""
@@ -196,8 +204,7 @@ class Module:
         return kept
 
     def _state(self):
-        found = self._attributes("", True, _is_state)
-        return dict(_distinct(found, Tensor))
+        return dict(self._attributes(Tensor, wanted=_is_state))
 
     def get_extra(self):
         """State that is not arrays: a dict of str -> int, or None. Random layers override it."""
@@ -284,15 +291,6 @@ class HookHandle:
 
     def __exit__(self, *error):
         self.remove()
-
-
-def _distinct(named, kind):
-    """Those (name, value) whose value is of `kind`, each value once."""
-    seen = set()
-    for name, value in named:
-        if isinstance(value, kind) and id(value) not in seen:
-            seen.add(id(value))
-            yield name, value
 
 
 def _is_state(module, name):
