@@ -8,19 +8,25 @@
        x  | pixel 0 | pixel 1 | pixel 2 | pixel 3 | pixel 4 | pixel 5 | pixel 6 | ...
           `------------------------- . w[tap 0] -------------------'
                     `------------------------- . w[tap 1] -------------------'
-                             acc[0]    acc[1]    acc[2]    acc[3]    acc[4]    acc[5]  */
+                             acc[0]    acc[1]    acc[2]    acc[3]    acc[4]    acc[5]
+
+   Where a tap is as far from the next as a pixel, as with a stride of 1, each vector of x is loaded
+   once for all 3 or 5 taps across, which meet it at as many pixels. */
 #ifndef MD_DEPTHWISE_H
 #define MD_DEPTHWISE_H
 
 #include "slide.h"
 
 enum {
-    PAIR = 2, NEIGHBOURS = 6,       /* vectors and pixels that go together, */
+    PAIR = 2, NEIGHBOURS = 6,       /* vectors and pixels that go together; */
+    MORE_NEIGHBOURS = 8,            /* where x is loaded once: pixels, */
+    LINE_VECTORS = LINE_REALS > W ? LINE_REALS / W : 1, /* vectors, a line of the cache, */
+    MOST_ACROSS = 5,                /* and taps, at most */
+    MOST_SUMS = 4 * MORE_NEIGHBOURS,
     AT_A_SIDE = 4,                  /* vectors of a pixel that is alone */
-    MOST_SUMS = PAIR * NEIGHBOURS,
     ROWS_AHEAD = 2,                 /* of the source that are asked for */
     SQUARE = 3,                     /* taps of dw, down and across, whose chains go together */
-    STRETCH = 16                    /* pixels that serve all channels from L1 */
+    STRETCH = 28                    /* pixels that serve all channels from L1 */
 };
 
 /* The taps of neighbouring pixels: counts; where the first one reads, and where it stands among the
@@ -44,17 +50,11 @@ INLINE tap_grid taps_of(const slide *s, ptrdiff_t y, span down, ptrdiff_t x, spa
         source_at(v, y + ROWS_AHEAD, v->taps - 1) + source_at(h, x, h->taps - 1)};
 }
 
-/* `vectors` vectors of channels, from c on, of `pixels` neighbours: constants. m: channels that the
-   last vector has. */
-INLINE void depthwise_tile(const slide *s, real *to, const real *source, const tap_grid *taps,
-                           ptrdiff_t c, ptrdiff_t m, const int vectors, const int pixels)
+/* The sums of m channels of neighbours `step` apart, vector by vector; all but x, w are constants
+   or in taps. */
+INLINE void tap_sums(vf *acc, const real *x_row, const real *w_row, const tap_grid *taps,
+                     ptrdiff_t step, ptrdiff_t m, const int vectors, const int pixels)
 {
-    const ptrdiff_t step = s->across.step * s->across.pitch, col = s->col;
-    const real *x_row = source + taps->x + c, *w_row = s->panels + taps->w + c;
-    const real *bias = s->bias ? s->bias + c : NULL;
-    const int relu = s->relu, past = s->past;
-    vf acc[MOST_SUMS];
-    EACH(p, pixels) __builtin_prefetch(source + taps->ahead + c + p * step);
     EACH(i, vectors * pixels) acc[i] = zero();
     for (ptrdiff_t ky = taps->down; ky > 0; ky--, x_row += taps->x_down, w_row += taps->w_down) {
         const real *x = x_row, *w = w_row;
@@ -66,6 +66,39 @@ INLINE void depthwise_tile(const slide *s, real *to, const real *source, const t
                                                acc[v * pixels + p]);
             }
     }
+}
+
+/* The same for one vector, with `across` taps, a constant, as far from each other as the pixels. */
+INLINE void sliding_sums(vf *acc, const real *x, const real *w, const tap_grid *taps,
+                         ptrdiff_t step, ptrdiff_t m, const int pixels, const int across)
+{
+    EACH(p, pixels) acc[p] = zero();
+    for (ptrdiff_t ky = taps->down; ky > 0; ky--, x += taps->x_down, w += taps->w_down) {
+        vf weight[MOST_ACROSS];
+        EACH(k, across) weight[k] = load_some(w + k * taps->w_across, m);
+        EACH(i, pixels + across - 1) {
+            const vf v = load_some(x + i * step, m);
+            EACH(k, across)
+                if (0 <= i - k && i - k < pixels) acc[i - k] = fma_(v, weight[k], acc[i - k]);
+        }
+    }
+}
+
+/* `vectors` vectors of channels, from c on, of `pixels` neighbours: constants. m: channels that the
+   last vector has. across: the taps where the sums slide, or 0. */
+INLINE void depthwise_tile(const slide *s, real *to, const real *source, const tap_grid *taps,
+                           ptrdiff_t c, ptrdiff_t m, const int vectors, const int pixels,
+                           const int across)
+{
+    const ptrdiff_t step = s->across.step * s->across.pitch, col = s->col;
+    const real *x = source + taps->x + c, *w = s->panels + taps->w + c;
+    const real *bias = s->bias ? s->bias + c : NULL;
+    const int relu = s->relu, past = s->past;
+    vf acc[MOST_SUMS];
+    EACH(p, pixels) __builtin_prefetch(source + taps->ahead + c + p * step);
+    if (!across) tap_sums(acc, x, w, taps, step, m, vectors, pixels);
+    else EACH(v, vectors)
+        sliding_sums(acc + v * pixels, x + v * W, w + v * W, taps, step, m, pixels, across);
     if (bias) EACH(v, vectors) {
         const vf b = load_some(bias + v * W, m);
         EACH(p, pixels) acc[v * pixels + p] += b;
@@ -76,32 +109,55 @@ INLINE void depthwise_tile(const slide *s, real *to, const real *source, const t
 
 /* All channels of `pixels` neighbours, `vectors` vectors at a time: constants. */
 INLINE void depthwise_pixels(const slide *s, real *to, const real *source, const tap_grid *taps,
-                             const int vectors, const int pixels)
+                             const int vectors, const int pixels, const int across)
 {
     const ptrdiff_t channels = s->frame.c;
     ptrdiff_t c = 0;
     for (; c + vectors * W <= channels; c += vectors * W)
-        depthwise_tile(s, to, source, taps, c, W, vectors, pixels);
-    for (; c + W <= channels; c += W) depthwise_tile(s, to, source, taps, c, W, 1, pixels);
-    if (c < channels) depthwise_tile(s, to, source, taps, c, channels - c, 1, pixels);
+        depthwise_tile(s, to, source, taps, c, W, vectors, pixels, across);
+    for (; c + W <= channels; c += W) depthwise_tile(s, to, source, taps, c, W, 1, pixels, across);
+    if (c < channels) depthwise_tile(s, to, source, taps, c, channels - c, 1, pixels, across);
+}
+
+/* A strip of neighbours whose sums slide over `across` taps, a constant. */
+INLINE void depthwise_strip(const slide *s, real *to, const real *source, const tap_grid *taps,
+                            ptrdiff_t pixels, const int across)
+{
+    if (pixels == NEIGHBOURS)
+        depthwise_pixels(s, to, source, taps, LINE_VECTORS, NEIGHBOURS, across);
+    else depthwise_pixels(s, to, source, taps, LINE_VECTORS, MORE_NEIGHBOURS, across);
+}
+
+/* The work of strips of so many pixels, of which the last one does some once more. */
+INLINE ptrdiff_t strip_work(ptrdiff_t width, ptrdiff_t pixels)
+{
+    return ceil_div(width, pixels) * (pixels + 3);
 }
 
 /* Rows y0 .. y1 of the target, of one image. */
 static void depthwise_rows(const slide *s, real *target, const real *source, ptrdiff_t y0,
                            ptrdiff_t y1)
 {
-    const span inner = all_met(&s->across, s->cols), every = {0, s->across.taps};
-    const int few = inner.end - inner.first < NEIGHBOURS;
+    const tap_axis *h = &s->across;
+    const span inner = all_met(h, s->cols), every = {0, h->taps};
+    const ptrdiff_t width = inner.end - inner.first;
+    const int slides = (h->taps == 3 || h->taps == 5) && h->step == h->dil;
+    const int more = slides && width >= MORE_NEIGHBOURS &&
+                     strip_work(width, MORE_NEIGHBOURS) <= strip_work(width, NEIGHBOURS);
+    const ptrdiff_t together = more ? MORE_NEIGHBOURS : NEIGHBOURS;
+    const int few = width < together;
     for (ptrdiff_t x = 0, m; x < s->cols; x += m) {
         const int alone = few || x < inner.first || x >= inner.end;
-        m = alone ? 1 : smaller(NEIGHBOURS, inner.end - x);
-        const ptrdiff_t from = alone ? x : x + m - NEIGHBOURS;   /* the last ones: some once more */
+        m = alone ? 1 : smaller(together, inner.end - x);
+        const ptrdiff_t from = alone ? x : x + m - together;     /* the last ones: some once more */
         const span across = alone ? met(&s->across, x) : every;
         for (ptrdiff_t y = y0; y < y1; y++) {
             const tap_grid taps = taps_of(s, y, met(&s->down, y), from, across);
             real *to = target + s->offset + y * s->row + from * s->col;
-            if (alone) depthwise_pixels(s, to, source, &taps, AT_A_SIDE, 1);
-            else depthwise_pixels(s, to, source, &taps, PAIR, NEIGHBOURS);
+            if (alone) depthwise_pixels(s, to, source, &taps, AT_A_SIDE, 1, 0);
+            else if (!slides) depthwise_pixels(s, to, source, &taps, PAIR, NEIGHBOURS, 0);
+            else if (h->taps == 3) depthwise_strip(s, to, source, &taps, together, 3);
+            else depthwise_strip(s, to, source, &taps, together, 5);
         }
     }
 }

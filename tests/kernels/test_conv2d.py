@@ -66,7 +66,7 @@ def test_depthwise_at_vector_edges(isa, channels):
 
 
 @pytest.mark.parametrize("kernel", [(1, 7), (3, 3), (4, 2), (5, 5), (7, 6)])
-@pytest.mark.parametrize("width", [1, 5, 6, 8, 13, 25])
+@pytest.mark.parametrize("width", [1, 5, 6, 8, 9, 10, 13, 25])
 def test_depthwise_pixels_that_go_together_and_squares_of_taps(isa, kernel, width):
     x, w, b = conv_inputs(2, (7, width), kernel, (20, 20, 20))
     half = tuple(k // 2 for k in kernel)
