@@ -22,7 +22,7 @@ enum {
     MORE_NEIGHBOURS = 8,            /* where x is loaded once: pixels, */
     LINE_VECTORS = LINE_REALS > W ? LINE_REALS / W : 1, /* vectors, a line of the cache, */
     MOST_ACROSS = 5,                /* and taps, at most */
-    MOST_SUMS = 4 * MORE_NEIGHBOURS,
+    MOST_SUMS = (LINE_VECTORS > PAIR ? LINE_VECTORS : PAIR) * MORE_NEIGHBOURS,
     AT_A_SIDE = 4,                  /* vectors of a pixel that is alone */
     ROWS_AHEAD = 2,                 /* of the source that are asked for */
     SQUARE = 3,                     /* taps of dw, down and across, whose chains go together */
@@ -50,8 +50,8 @@ INLINE tap_grid taps_of(const slide *s, ptrdiff_t y, span down, ptrdiff_t x, spa
         source_at(v, y + ROWS_AHEAD, v->taps - 1) + source_at(h, x, h->taps - 1)};
 }
 
-/* The sums of m channels of neighbours `step` apart, vector by vector; all but x, w are constants
-   or in taps. */
+/* The sums of neighbours `step` apart, vector by vector; m: channels that the last vector has.
+   vectors and pixels are constants. */
 INLINE void tap_sums(vf *acc, const real *x_row, const real *w_row, const tap_grid *taps,
                      ptrdiff_t step, ptrdiff_t m, const int vectors, const int pixels)
 {
@@ -68,7 +68,7 @@ INLINE void tap_sums(vf *acc, const real *x_row, const real *w_row, const tap_gr
     }
 }
 
-/* The same for one vector, with `across` taps, a constant, as far from each other as the pixels. */
+/* The same for one vector of each, with `across` taps, a constant, as far apart as the pixels. */
 INLINE void sliding_sums(vf *acc, const real *x, const real *w, const tap_grid *taps,
                          ptrdiff_t step, ptrdiff_t m, const int pixels, const int across)
 {
@@ -84,8 +84,8 @@ INLINE void sliding_sums(vf *acc, const real *x, const real *w, const tap_grid *
     }
 }
 
-/* `vectors` vectors of channels, from c on, of `pixels` neighbours: constants. m: channels that the
-   last vector has. across: the taps where the sums slide, or 0. */
+/* `vectors` vectors of channels, from c on, of `pixels` neighbours: constants, and so is `across`,
+   the taps where the sums slide, or 0. m: as above. */
 INLINE void depthwise_tile(const slide *s, real *to, const real *source, const tap_grid *taps,
                            ptrdiff_t c, ptrdiff_t m, const int vectors, const int pixels,
                            const int across)
