@@ -14,6 +14,7 @@
 
 #include "conv2d.h"
 #include "conv2d_dw.h"
+#include "depthwise_dw.h"
 
 /* ---- the gradient of x ---- */
 

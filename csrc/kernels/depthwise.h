@@ -10,8 +10,12 @@
                     `------------------------- . w[tap 1] -------------------'
                              acc[0]    acc[1]    acc[2]    acc[3]    acc[4]    acc[5]
 
-   Where a tap is as far from the next as a pixel, as with a stride of 1, each vector of x is loaded
-   once for all 3 or 5 taps across, which meet it at as many pixels. */
+   Where a tap is as far from the next as a pixel, as with a stride of 1, and there are 3 or 5
+   across, a strip of pixels loads each vector of x once for all of them:
+
+       x[i] . w[0] for acc[i],    . w[1] for acc[i - 1],    . w[2] for acc[i - 2]
+
+   The gradient of the weights is in depthwise_dw.h. */
 #ifndef MD_DEPTHWISE_H
 #define MD_DEPTHWISE_H
 
@@ -19,14 +23,12 @@
 
 enum {
     PAIR = 2, NEIGHBOURS = 6,       /* vectors and pixels that go together; */
-    MORE_NEIGHBOURS = 8,            /* where x is loaded once: pixels, */
+    STRIP_PIXELS = 8,               /* in a strip: pixels, */
     LINE_VECTORS = LINE_REALS > W ? LINE_REALS / W : 1, /* vectors, a line of the cache, */
-    MOST_ACROSS = 5,                /* and taps, at most */
-    MOST_SUMS = (LINE_VECTORS > PAIR ? LINE_VECTORS : PAIR) * MORE_NEIGHBOURS,
+    MOST_ACROSS = 5,                /* and taps, at most; */
+    COLLIDING = 1024 / sizeof(real), /* so far apart, too few of its pixels fit into L1 */
     AT_A_SIDE = 4,                  /* vectors of a pixel that is alone */
-    ROWS_AHEAD = 2,                 /* of the source that are asked for */
-    SQUARE = 3,                     /* taps of dw, down and across, whose chains go together */
-    STRETCH = 28                    /* pixels that serve all channels from L1 */
+    ROWS_AHEAD = 2                  /* of the source that are asked for */
 };
 
 /* The taps of neighbouring pixels: counts; where the first one reads, and where it stands among the
@@ -68,70 +70,129 @@ INLINE void tap_sums(vf *acc, const real *x_row, const real *w_row, const tap_gr
     }
 }
 
-/* The same for one vector of each, with `across` taps, a constant, as far apart as the pixels. */
-INLINE void sliding_sums(vf *acc, const real *x, const real *w, const tap_grid *taps,
-                         ptrdiff_t step, ptrdiff_t m, const int pixels, const int across)
+/* The same for one vector of each, with `across` taps, a constant, as far apart as the pixels. Of
+   what they meet, `there` is in the image. */
+INLINE void strip_sums(vf *acc, const real *x, const real *w, const tap_grid *taps, ptrdiff_t step,
+                       ptrdiff_t m, span there, const int across)
 {
-    EACH(p, pixels) acc[p] = zero();
+    EACH(p, STRIP_PIXELS) acc[p] = zero();
     for (ptrdiff_t ky = taps->down; ky > 0; ky--, x += taps->x_down, w += taps->w_down) {
         vf weight[MOST_ACROSS];
         EACH(k, across) weight[k] = load_some(w + k * taps->w_across, m);
-        EACH(i, pixels + across - 1) {
+        EACH(i, STRIP_PIXELS + across - 1) {
+            if (i < there.first || i >= there.end) continue;
             const vf v = load_some(x + i * step, m);
             EACH(k, across)
-                if (0 <= i - k && i - k < pixels) acc[i - k] = fma_(v, weight[k], acc[i - k]);
+                if (0 <= i - k && i - k < STRIP_PIXELS) acc[i - k] = fma_(v, weight[k], acc[i - k]);
         }
     }
 }
 
-/* `vectors` vectors of channels, from c on, of `pixels` neighbours: constants, and so is `across`,
-   the taps where the sums slide, or 0. m: as above. */
-INLINE void depthwise_tile(const slide *s, real *to, const real *source, const tap_grid *taps,
-                           ptrdiff_t c, ptrdiff_t m, const int vectors, const int pixels,
-                           const int across)
+/* What becomes of the sums of `pixels` neighbours, of which the first `count` are wanted. */
+INLINE void put_sums(const slide *s, real *to, vf *acc, ptrdiff_t c, ptrdiff_t m,
+                     const int vectors, const int pixels, ptrdiff_t count)
 {
-    const ptrdiff_t step = s->across.step * s->across.pitch, col = s->col;
-    const real *x = source + taps->x + c, *w = s->panels + taps->w + c;
+    const ptrdiff_t col = s->col;
     const real *bias = s->bias ? s->bias + c : NULL;
     const int relu = s->relu, past = s->past;
-    vf acc[MOST_SUMS];
-    EACH(p, pixels) __builtin_prefetch(source + taps->ahead + c + p * step);
-    if (!across) tap_sums(acc, x, w, taps, step, m, vectors, pixels);
-    else EACH(v, vectors)
-        sliding_sums(acc + v * pixels, x + v * W, w + v * W, taps, step, m, pixels, across);
     if (bias) EACH(v, vectors) {
         const vf b = load_some(bias + v * W, m);
         EACH(p, pixels) acc[v * pixels + p] += b;
     }
     if (relu) EACH(i, vectors * pixels) acc[i] = max_(zero(), acc[i]);
-    EACH(p, pixels) EACH(v, vectors) put(to + c + p * col + v * W, acc[v * pixels + p], m, past);
+    EACH(p, pixels) EACH(v, vectors)
+        if (p < count) put(to + c + p * col + v * W, acc[v * pixels + p], m, past);
+}
+
+/* `vectors` vectors of channels, from c on, of `pixels` neighbours: constants. m: channels that the
+   last vector has. */
+INLINE void depthwise_tile(const slide *s, real *to, const real *source, const tap_grid *taps,
+                           ptrdiff_t c, ptrdiff_t m, const int vectors, const int pixels)
+{
+    const ptrdiff_t step = s->across.step * s->across.pitch;
+    vf acc[PAIR * NEIGHBOURS];
+    EACH(p, pixels) __builtin_prefetch(source + taps->ahead + c + p * step);
+    tap_sums(acc, source + taps->x + c, s->panels + taps->w + c, taps, step, m, vectors, pixels);
+    put_sums(s, to, acc, c, m, vectors, pixels, pixels);
+}
+
+/* The same for a strip; across is a constant too. */
+INLINE void strip_tile(const slide *s, real *to, const real *source, const tap_grid *taps,
+                       ptrdiff_t c, ptrdiff_t m, const int vectors, span there, ptrdiff_t count,
+                       const int across)
+{
+    const ptrdiff_t step = s->across.step * s->across.pitch;
+    const real *x = source + taps->x + c, *w = s->panels + taps->w + c;
+    vf acc[LINE_VECTORS * STRIP_PIXELS];
+    EACH(p, STRIP_PIXELS) __builtin_prefetch(source + taps->ahead + c + p * step);
+    EACH(v, vectors)
+        strip_sums(acc + v * STRIP_PIXELS, x + v * W, w + v * W, taps, step, m, there, across);
+    put_sums(s, to, acc, c, m, vectors, STRIP_PIXELS, count);
 }
 
 /* All channels of `pixels` neighbours, `vectors` vectors at a time: constants. */
 INLINE void depthwise_pixels(const slide *s, real *to, const real *source, const tap_grid *taps,
-                             const int vectors, const int pixels, const int across)
+                             const int vectors, const int pixels)
 {
     const ptrdiff_t channels = s->frame.c;
     ptrdiff_t c = 0;
     for (; c + vectors * W <= channels; c += vectors * W)
-        depthwise_tile(s, to, source, taps, c, W, vectors, pixels, across);
-    for (; c + W <= channels; c += W) depthwise_tile(s, to, source, taps, c, W, 1, pixels, across);
-    if (c < channels) depthwise_tile(s, to, source, taps, c, channels - c, 1, pixels, across);
+        depthwise_tile(s, to, source, taps, c, W, vectors, pixels);
+    for (; c + W <= channels; c += W) depthwise_tile(s, to, source, taps, c, W, 1, pixels);
+    if (c < channels) depthwise_tile(s, to, source, taps, c, channels - c, 1, pixels);
 }
 
-/* A strip of neighbours whose sums slide over `across` taps, a constant. */
 INLINE void depthwise_strip(const slide *s, real *to, const real *source, const tap_grid *taps,
-                            ptrdiff_t pixels, const int across)
+                            span there, ptrdiff_t count, const int across)
 {
-    if (pixels == NEIGHBOURS)
-        depthwise_pixels(s, to, source, taps, LINE_VECTORS, NEIGHBOURS, across);
-    else depthwise_pixels(s, to, source, taps, LINE_VECTORS, MORE_NEIGHBOURS, across);
+    const ptrdiff_t channels = s->frame.c, most = LINE_VECTORS * W;
+    ptrdiff_t c = 0;
+    for (; c + most <= channels; c += most)
+        strip_tile(s, to, source, taps, c, W, LINE_VECTORS, there, count, across);
+    for (; c < channels; c += W)
+        strip_tile(s, to, source, taps, c, smaller(W, channels - c), 1, there, count, across);
 }
 
-/* The work of strips of so many pixels, of which the last one does some once more. */
-INLINE ptrdiff_t strip_work(ptrdiff_t width, ptrdiff_t pixels)
+/* Rows y0 .. y1 of the target, in strips; across: all taps, a constant. */
+INLINE void depthwise_strips(const slide *s, real *target, const real *source, ptrdiff_t y0,
+                             ptrdiff_t y1, const int across)
 {
-    return ceil_div(width, pixels) * (pixels + 3);
+    const tap_axis *h = &s->across;
+    const span whole = {0, STRIP_PIXELS + across - 1}, every = {0, across};
+    const ptrdiff_t count = smaller(STRIP_PIXELS, s->cols);
+    for (ptrdiff_t x = 0; x < s->cols; x += STRIP_PIXELS) {
+        const ptrdiff_t from = larger(0, smaller(x, s->cols - STRIP_PIXELS));  /* some once more */
+        const ptrdiff_t at = from * h->step + h->at;
+        const span there = {larger(0, ceil_div(-at, h->step)),
+                            smaller(whole.end, ceil_div(h->size - at, h->step))};
+        const int apart = there.first > 0 || there.end < whole.end || count < STRIP_PIXELS;
+        for (ptrdiff_t y = y0; y < y1; y++) {
+            const tap_grid taps = taps_of(s, y, met(&s->down, y), from, every);
+            real *to = target + s->offset + y * s->row + from * s->col;
+            if (apart) depthwise_strip(s, to, source, &taps, there, count, across);
+            else depthwise_strip(s, to, source, &taps, whole, STRIP_PIXELS, across);
+        }
+    }
+}
+
+/* Any taps: those at the sides pixel by pixel. */
+static void depthwise_any(const slide *s, real *target, const real *source, ptrdiff_t y0,
+                          ptrdiff_t y1)
+{
+    const span inner = all_met(&s->across, s->cols), every = {0, s->across.taps};
+    const int few = inner.end - inner.first < NEIGHBOURS;
+    for (ptrdiff_t x = 0, m; x < s->cols; x += m) {
+        const int alone = few || x < inner.first || x >= inner.end;
+        m = alone ? 1 : smaller(NEIGHBOURS, inner.end - x);
+        const ptrdiff_t from = alone ? x : x + m - NEIGHBOURS;   /* the last ones: some once more */
+        const span across = alone ? met(&s->across, x) : every;
+        for (ptrdiff_t y = y0; y < y1; y++) {
+            const tap_grid taps = taps_of(s, y, met(&s->down, y), from, across);
+            real *to = target + s->offset + y * s->row + from * s->col;
+            if (alone) depthwise_pixels(s, to, source, &taps, AT_A_SIDE, 1);
+            else depthwise_pixels(s, to, source, &taps, PAIR, NEIGHBOURS);
+        }
+    }
 }
 
 /* Rows y0 .. y1 of the target, of one image. */
@@ -139,101 +200,11 @@ static void depthwise_rows(const slide *s, real *target, const real *source, ptr
                            ptrdiff_t y1)
 {
     const tap_axis *h = &s->across;
-    const span inner = all_met(h, s->cols), every = {0, h->taps};
-    const ptrdiff_t width = inner.end - inner.first;
-    const int slides = (h->taps == 3 || h->taps == 5) && h->step == h->dil;
-    const int more = slides && width >= MORE_NEIGHBOURS &&
-                     strip_work(width, MORE_NEIGHBOURS) <= strip_work(width, NEIGHBOURS);
-    const ptrdiff_t together = more ? MORE_NEIGHBOURS : NEIGHBOURS;
-    const int few = width < together;
-    for (ptrdiff_t x = 0, m; x < s->cols; x += m) {
-        const int alone = few || x < inner.first || x >= inner.end;
-        m = alone ? 1 : smaller(together, inner.end - x);
-        const ptrdiff_t from = alone ? x : x + m - together;     /* the last ones: some once more */
-        const span across = alone ? met(&s->across, x) : every;
-        for (ptrdiff_t y = y0; y < y1; y++) {
-            const tap_grid taps = taps_of(s, y, met(&s->down, y), from, across);
-            real *to = target + s->offset + y * s->row + from * s->col;
-            if (alone) depthwise_pixels(s, to, source, &taps, AT_A_SIDE, 1, 0);
-            else if (!slides) depthwise_pixels(s, to, source, &taps, PAIR, NEIGHBOURS, 0);
-            else if (h->taps == 3) depthwise_strip(s, to, source, &taps, together, 3);
-            else depthwise_strip(s, to, source, &taps, together, 5);
-        }
-    }
-}
-
-/* ---- the gradient of the weights ---- */
-
-/* The chains of down x across taps, constants, for m channels, over `pixels` pixels of dz. */
-INLINE void depthwise_chains(real *dw, const real *x, const real *dz, const slide *s,
-                             const tap_grid *taps, ptrdiff_t pixels, ptrdiff_t m, const int down,
-                             const int across)
-{
-    const ptrdiff_t channels = s->frame.c, step = s->across.step * s->across.pitch;
-    const ptrdiff_t row = s->down.step * s->down.pitch, x_across = taps->x_across;
-    const ptrdiff_t w_down = taps->w_down, w_across = taps->w_across;
-    const real *from[SQUARE];
-    vf acc[SQUARE][SQUARE];
-    EACH(i, down) from[i] = x + i * taps->x_down;
-    EACH(i, down) EACH(j, across) acc[i][j] = load_some(dw + i * w_down + j * w_across, m);
-    for (ptrdiff_t p = 0; p < pixels; p++, dz += channels) {
-        const vf d = load_some(dz, m);
-        __builtin_prefetch(dz + s->cols * channels);         /* the next row, of both */
-        __builtin_prefetch(from[down - 1] + row);
-        EACH(i, down) {
-            HIDE(from[i]);
-            EACH(j, across) acc[i][j] = fma_(load_some(from[i] + j * x_across, m), d, acc[i][j]);
-            from[i] += step;
-        }
-    }
-    EACH(i, down) EACH(j, across) store_some(dw + i * w_down + j * w_across, acc[i][j], m);
-}
-
-/* For all channels. */
-INLINE void depthwise_square(real *dw, const real *x, const real *dz, const slide *s,
-                             const tap_grid *taps, ptrdiff_t pixels, const int down,
-                             const int across)
-{
-    FOR_FEW_VECTORS(c, m, s->frame.c)
-        if (m == W) depthwise_chains(dw + c, x + c, dz + c, s, taps, pixels, W, down, across);
-        else depthwise_chains(dw + c, x + c, dz + c, s, taps, pixels, m, down, across);
-}
-
-/* All of their taps, in squares, rows and single ones. */
-static void depthwise_stretch(real *dw, const real *x, const real *dz, const slide *s,
-                              const tap_grid *taps, ptrdiff_t pixels)
-{
-    for (ptrdiff_t i = 0, down; i < taps->down; i += down) {
-        down = taps->down - i < SQUARE ? 1 : SQUARE;
-        for (ptrdiff_t j = 0, across; j < taps->across; j += across) {
-            const real *from = x + taps->x + i * taps->x_down + j * taps->x_across;
-            real *to = dw + taps->w + i * taps->w_down + j * taps->w_across;
-            across = taps->across - j < SQUARE ? 1 : SQUARE;
-            if (down > 1 && across > 1)
-                depthwise_square(to, from, dz, s, taps, pixels, SQUARE, SQUARE);
-            else if (down > 1) depthwise_square(to, from, dz, s, taps, pixels, SQUARE, 1);
-            else if (across > 1) depthwise_square(to, from, dz, s, taps, pixels, 1, SQUARE);
-            else depthwise_square(to, from, dz, s, taps, pixels, 1, 1);
-        }
-    }
-}
-
-/* dw (taps, channels) (+)= sum over pixels of x at each tap, times dz, where s is the forward's
-   slide. */
-static void depthwise_dw(real *dw, const real *x, const real *dz, const slide *s, int resume)
-{
-    const span inner = all_met(&s->across, s->cols), every = {0, s->across.taps};
-    if (!resume)
-        memset(dw, 0, (size_t)(s->down.taps * s->across.taps * s->frame.c) * sizeof(real));
-    for (ptrdiff_t y = 0; y < s->rows; y++) {
-        const span down = met(&s->down, y);
-        for (ptrdiff_t i = 0, m; i < s->cols; i += m) {
-            const int apart = i < inner.first || i >= inner.end;
-            m = apart ? 1 : smaller(STRETCH, inner.end - i);
-            const tap_grid taps = taps_of(s, y, down, i, apart ? met(&s->across, i) : every);
-            depthwise_stretch(dw, x, dz + (y * s->cols + i) * s->frame.c, s, &taps, m);
-        }
-    }
+    const int has_strips = h->step == h->dil && s->cols >= STRIP_PIXELS / 2 &&
+                           h->step * h->pitch % COLLIDING;
+    if (has_strips && h->taps == 3) depthwise_strips(s, target, source, y0, y1, 3);
+    else if (has_strips && h->taps == 5) depthwise_strips(s, target, source, y0, y1, 5);
+    else depthwise_any(s, target, source, y0, y1);
 }
 
 #endif
