@@ -142,6 +142,7 @@ INLINE void depthwise_pixels(const slide *s, real *to, const real *source, const
     if (c < channels) depthwise_tile(s, to, source, taps, c, channels - c, 1, pixels);
 }
 
+/* All channels of a strip. */
 INLINE void depthwise_strip(const slide *s, real *to, const real *source, const tap_grid *taps,
                             span there, ptrdiff_t count, const int across)
 {
