@@ -69,15 +69,11 @@ INLINE void add_columns(real *total, const real *x, const real *z, const real *m
         store_some(total + row, load_some(total + row, m) + tree_sum(products, count), m);
 }
 
-/* n columns: whole vectors by code of their own. */
+/* n columns. */
 INLINE void add_block(real *total, const real *x, const real *z, const real *mean,
                       const int count, ptrdiff_t n, ptrdiff_t row, const int term)
 {
-    const ptrdiff_t whole = n - n % W;
-    for (ptrdiff_t j = 0; j < whole; j += W)
-        add_columns(total + j, x + j, z + j, mean + j, count, W, row, term);
-    if (whole < n)
-        add_columns(total + whole, x + whole, z + whole, mean + whole, count, n - whole, row, term);
+    FOR_VECTORS(j, m, n) add_columns(total + j, x + j, z + j, mean + j, count, m, row, term);
 }
 
 /* Add `count` rows of n reals, `row` apart: eight rows by a tree, then singly. */

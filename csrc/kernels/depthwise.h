@@ -150,8 +150,8 @@ INLINE void depthwise_strip(const slide *s, real *to, const real *source, const 
     ptrdiff_t c = 0;
     for (; c + most <= channels; c += most)
         strip_tile(s, to, source, taps, c, W, LINE_VECTORS, there, count, across);
-    for (; c < channels; c += W)
-        strip_tile(s, to, source, taps, c, smaller(W, channels - c), 1, there, count, across);
+    FOR_VECTORS(j, m, channels - c)
+        strip_tile(s, to, source, taps, c + j, m, 1, there, count, across);
 }
 
 /* Rows y0 .. y1 of the target, in strips; across: all taps, a constant. */

@@ -40,7 +40,7 @@ INLINE void depthwise_chains(real *dw, const real *x, const real *dz, const slid
     EACH(i, down) EACH(j, across) store_some(dw + i * w_down + j * w_across, acc[i][j], m);
 }
 
-/* For all channels. */
+/* For all channels. W is said: m would become a constant too late for sums in registers. */
 INLINE void depthwise_square(real *dw, const real *x, const real *dz, const slide *s,
                              const tap_grid *taps, ptrdiff_t pixels, const int down,
                              const int across)

@@ -33,7 +33,7 @@ def exact_sigmoid(x):
 FUNCTIONS = {
     "exp": (_kernels.exp, np.exp, 1.1, 1.1),
     "log": (_kernels.log, np.log, 0.9, 0.9),
-    "tanh": (_kernels.tanh, np.tanh, 2.5, 3),
+    "tanh": (_kernels.tanh, np.tanh, 2.5, 2.5),
     "sigmoid": (_kernels.sigmoid, exact_sigmoid, 2.5, 2.5),
     "expm1": (_kernels.elu, lambda x: np.where(x > 0, x, np.expm1(x)), 1.5, 1.5),
     "log1p": (_kernels.softplus, exact_softplus, 2.5, 2.5),
