@@ -30,6 +30,7 @@ enum { LONG_KC = 1024, LOW_MC = 128 }; /* where blocks of a long k share b: c wa
 enum { REPAY = (NV * W > LINE_REALS ? 24 : 8) * MR };
 enum { L1_REALS = 8192 };   /* of a b that stays in L1 as it stands */
 enum { ALONE = 512 };       /* columns at most of a block that makes its own panels of b */
+enum { BLOCK_FLOP = 7000000 }; /* so much repays a block more, up to two for each worker */
 enum { GROUP = 64 };        /* columns of b in a group: 4 lines of a row */
 enum { NEAR_REALS = 256 };  /* of a row of a, in TN: so few that rows hardly collide in L1 */
 enum { NEAR_ROW = 32 * NR }; /* columns of a b whose rows are near enough to be read in place */
@@ -41,11 +42,25 @@ typedef struct {
     const real *a, *bias;
     masked b;
     ptrdiff_t m, n, k, mc, nc, blocks_down, blocks_across, slices;
+    ptrdiff_t parts;                  /* of each slice of b that is shared */
     int form, relu, b_masked;
     ptrdiff_t group;                  /* columns of b that are copied together */
     int copies_a, copies_b, shares_b, past;
     real *shared, *scratch;           /* b in panels: [slice][panel][kc][NR]; for each worker */
 } matmul_work;
+
+/* Of each of so many blocks: whole vectors, and whole panels where those of b are shared. */
+INLINE ptrdiff_t block_columns(const matmul_work *w, ptrdiff_t down, ptrdiff_t across)
+{
+    return round_up(ceil_div(w->n, across), down > 2 ? NR : W);
+}
+
+/* The reals of c that fall to the busiest worker, if c is cut into so many blocks. */
+INLINE ptrdiff_t largest_share(const matmul_work *w, ptrdiff_t down, ptrdiff_t across)
+{
+    const ptrdiff_t mc = ceil_div(w->m, down), nc = block_columns(w, down, across);
+    return ceil_div(ceil_div(w->m, mc) * ceil_div(w->n, nc), md_workers()) * mc * nc;
+}
 
 /* Blocks are low rather than narrow, as they share copies of b, but not so low that copies of their
    own cost much. Each reads its parts of a and b, so a worker alone makes no more than it must. */
@@ -55,7 +70,8 @@ static void matmul_blocks(matmul_work *w)
     ptrdiff_t down = ceil_div(w->m, is_long ? LOW_MC : MC);
     ptrdiff_t across = ceil_div(w->n, down > 2 ? NC : ALONE);
     const double flop = 2.0 * (double)w->m * (double)w->n * (double)w->k;
-    const ptrdiff_t wanted = md_workers() == 1 || flop < 1e6 ? 1 : flop < 2e7 ? 2 : 4;
+    const ptrdiff_t most = 2 * md_workers(), repaid = (ptrdiff_t)(flop / BLOCK_FLOP);
+    const ptrdiff_t wanted = most == 2 || flop < 1e6 ? 1 : smaller(most, larger(2, repaid));
     while (down * across < wanted) {
         const ptrdiff_t height = w->m / down, width = w->n / across;
         const ptrdiff_t low = w->form == MD_NT || height < width ? 24 * MR : 8 * MR;
@@ -64,8 +80,11 @@ static void matmul_blocks(matmul_work *w)
         else if (height >= 2 * MR) down *= 2;
         else break;
     }
+    /* Some more where that shares c out more evenly: 3 blocks would leave one of 2 workers idle. */
+    for (ptrdiff_t more = across + 1; wanted > 1 && down * more <= 2 * wanted; more++)
+        if (largest_share(w, down, more) < largest_share(w, down, across)) across = more;
     w->mc = ceil_div(w->m, down);
-    w->nc = round_up(ceil_div(w->n, across), NR);
+    w->nc = block_columns(w, down, across);
     w->blocks_down = ceil_div(w->m, w->mc);
     w->blocks_across = ceil_div(w->n, w->nc);
     w->slices = larger(1, ceil_div(w->k, is_long ? LONG_KC : KC));
@@ -75,6 +94,7 @@ static void matmul_blocks(matmul_work *w)
     w->copies_b = w->b_masked || w->form == MD_NT || repays ||
                   (w->m > 4 * MR && w->n > NEAR_ROW);
     w->shares_b = w->copies_b && w->blocks_down > 2;
+    w->parts = larger(1, smaller(w->form == MD_NT ? ceil_div(w->n, NR) : w->k, most / w->slices));
     w->group = w->form == MD_NT ? NR : w->k * w->n > FAR_REALS ? ALONE : GROUP;
     const ptrdiff_t repay = w->form != MD_TN ? 512 : w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;
     w->copies_a = smaller(w->n, w->nc) >= repay && w->mc > MR;
@@ -102,15 +122,10 @@ static void copy_b(real *copy, const matmul_work *w, ptrdiff_t k0, ptrdiff_t k, 
 }
 
 /* What all blocks share is made in parts: some rows of a slice each, as b is stored. */
-INLINE ptrdiff_t share_parts(const matmul_work *w)
-{
-    return larger(1, smaller(w->form == MD_NT ? ceil_div(w->n, NR) : w->k, 4 / w->slices));
-}
-
 static void share_item(void *context, ptrdiff_t item, int worker)
 {
     const matmul_work *w = context;
-    const ptrdiff_t parts = share_parts(w), s = item / parts, part = item % parts;
+    const ptrdiff_t parts = w->parts, s = item / parts, part = item % parts;
     const ptrdiff_t k0 = slice_at(w, s), k = slice_at(w, s + 1) - k0, panels = ceil_div(w->n, NR);
     real *shared = w->shared + k0 * panels * NR;
     (void)worker;
@@ -216,7 +231,7 @@ static void matmul_run(matmul_work *w)
     w->past = lines_go_past(w->c, w->m * w->n, w->n);
     const double cost = 2.0 * (double)w->m * (double)w->n * (double)w->k / 100;
     if (w->shares_b)
-        md_parallel_for(w->slices * share_parts(w), (double)(w->k * w->n) / 2, share_item, w);
+        md_parallel_for(w->slices * w->parts, (double)(w->k * w->n) / 2, share_item, w);
     md_parallel_for(w->blocks_down * w->blocks_across, cost, matmul_item, w);
 }
 

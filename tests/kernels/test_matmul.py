@@ -142,7 +142,16 @@ def test_random_is_close(isa, form):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
     "m, k, n",
-    [(300, 310, 320), (2000, 70, 5), (5, 70, 2000), (7, 3000, 9), (64, 1024, 128), (256, 600, 128)],
+    [
+        (300, 310, 320),
+        (2000, 70, 5),
+        (5, 70, 2000),
+        (7, 3000, 9),
+        (64, 1024, 128),
+        (256, 600, 128),
+        (64, 1000, 280),  # as many blocks as share out its columns
+        (700, 1100, 130),  # blocks below each other share b, in two slices of k
+    ],
 )
 def test_same_bits_on_threads(form, m, k, n):
     a, b = operands(m, k, n, form, normals)
