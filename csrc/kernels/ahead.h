@@ -24,7 +24,10 @@ INLINE void want(ahead *a, const void *from, size_t bytes)
     want_rows(a, from, 1, 0, ceil_div((ptrdiff_t)bytes, (ptrdiff_t)sizeof(real)));
 }
 
-/* Part number `part` of so many of everything, to L2. Behind an array it does no harm. */
+/* The line at p, to L2. Outside of an array it does no harm. */
+INLINE void ask_line(const void *p) { __builtin_prefetch(p, 0, 2); }
+
+/* Part number `part` of so many of everything. */
 static void ask(const ahead *a, ptrdiff_t part, ptrdiff_t parts)
 {
     for (int i = 0; i < a->count; i++) {
@@ -35,7 +38,7 @@ static void ask(const ahead *a, ptrdiff_t part, ptrdiff_t parts)
         ptrdiff_t line = first % b->lines;
         const char *row = b->data + first / b->lines * b->pitch;
         for (ptrdiff_t l = 0; l < count; l++) {
-            __builtin_prefetch(row + line * LINE_BYTES, 0, 2);
+            ask_line(row + line * LINE_BYTES);
             if (++line == b->lines) line = 0, row += b->pitch;
         }
     }

@@ -41,7 +41,7 @@ static void statistics_item(void *context, ptrdiff_t chunk, int worker)
     sum_chunk(mean, x, x, NULL, rows, s, PLAIN);
     for (ptrdiff_t i = 0; i < s->c; i++) mean[i] /= (real)rows;
     repeat(mean, mean, s);
-    sum_chunk(squares, x, x, mean, rows, s, SQUARES);
+    sum_chunk(squares, x, x, mean, rows, s, SPREAD);
 }
 
 /* Chunks are put together by the formulas of Chan, Golub and LeVeque (1979). */
@@ -90,7 +90,8 @@ static void inverse_deviation(real *scale, const real *var, const real *weight, 
     }
 }
 
-/* The second pass begins with the chunks that the first has left in the cache: its last ones. */
+/* The second pass begins with the chunks that the first has left in the cache: its last ones. What
+   comes from memory is asked for a chunk before. */
 INLINE ptrdiff_t from_the_end(const columns *s, ptrdiff_t item) { return s->chunks - 1 - item; }
 
 static void batch_norm_item(void *context, ptrdiff_t item, int worker)
@@ -99,12 +100,14 @@ static void batch_norm_item(void *context, ptrdiff_t item, int worker)
     const norm_work *w = context;
     const columns *s = &w->cut;
     const ptrdiff_t chunk = from_the_end(s, item);
-    const ptrdiff_t first = chunk * s->chunk_rows * s->c, reals = rows_of_chunk(s, chunk) * s->c;
+    const ptrdiff_t whole = s->chunk_rows * s->c, first = chunk * whole;
+    const ptrdiff_t reals = rows_of_chunk(s, chunk) * s->c;
     for (ptrdiff_t k = 0; k < reals; k += s->wide) {
         const real *x = w->x + first + k;
         real *y = w->out + first + k;
         const int past = w->past && at_vector(y);
         FOR_VECTORS(j, m, smaller(s->wide, reals - k)) {
+            if (s->asks) ask_line(x + j - whole);
             const vf centred = load_some(x + j, m) - load_some(w->mean + j, m);
             const vf scale = load_some(w->scale + j, m), shift = load_some(w->shift + j, m);
             put(y + j, fma_(centred, scale, shift), m, past);
@@ -144,12 +147,14 @@ static void batch_norm_gradient_item(void *context, ptrdiff_t item, int worker)
     const norm_work *w = context;
     const columns *s = &w->cut;
     const ptrdiff_t chunk = from_the_end(s, item);
-    const ptrdiff_t first = chunk * s->chunk_rows * s->c, reals = rows_of_chunk(s, chunk) * s->c;
+    const ptrdiff_t whole = s->chunk_rows * s->c, first = chunk * whole;
+    const ptrdiff_t reals = rows_of_chunk(s, chunk) * s->c;
     for (ptrdiff_t k = 0; k < reals; k += s->wide) {
         const real *x = w->x + first + k, *dy = w->dy + first + k;
         real *dx = w->out + first + k;
         const int past = w->past && at_vector(dx);
         FOR_VECTORS(j, m, smaller(s->wide, reals - k)) {
+            if (s->asks) ask_line(x + j - whole), ask_line(dy + j - whole);
             const vf centred = load_some(x + j, m) - load_some(w->mean + j, m);
             const vf level = load_some(dy + j, m) - load_some(w->shift + j, m);
             const vf inner = fma_(-centred, load_some(w->slope + j, m), level);

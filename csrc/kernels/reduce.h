@@ -16,14 +16,14 @@
 
 #include "../minidrop.h"
 #include "../vec.h"
+#include "columns.h"
 #include "transpose.h"
 
 enum {
     CHUNK = 16384,         /* elements of x in a chunk, and in an item, about */
     CHUNK_ROWS = 64,       /* rows of a chunk, at least: partial sums stay few */
     PANEL = 2048,          /* columns of an item, at most: their sums stay in L1 */
-    CHAINS = 4,            /* times 16 lanes of a line */
-    ROWS_AT_ONCE = 8
+    CHAINS = 4             /* times 16 lanes of a line */
 };
 
 /* How x is cut: groups of whole outer slices where these are small, else chunks and panels. */
@@ -92,46 +92,25 @@ INLINE void sum_lines(real *y, const real *x, ptrdiff_t lines, ptrdiff_t n, cons
     }
 }
 
-INLINE vf term(const real *x, ptrdiff_t m, const int squares)
-{
-    const vf v = load_some(x, m);
-    return squares ? v * v : v;
-}
-
-/* y[j] = the sum of `rows` rows x[.][j], for `cols` columns; `row`: reals between rows. */
-INLINE void sum_columns(real *y, const real *x, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t row,
-                        const int squares)
-{
-    memset(y, 0, (size_t)cols * sizeof(real));
-    ptrdiff_t k = 0;
-    for (; k + ROWS_AT_ONCE <= rows; k += ROWS_AT_ONCE, x += ROWS_AT_ONCE * row)
-        FOR_VECTORS(j, m, cols) {
-            vf v[ROWS_AT_ONCE];
-            for (int r = 0; r < ROWS_AT_ONCE; r++) v[r] = term(x + r * row + j, m, squares);
-            for (int half = ROWS_AT_ONCE / 2; half; half /= 2)
-                for (int r = 0; r < half; r++) v[r] += v[r + half];
-            store_some(y + j, load_some(y + j, m) + v[0], m);
-        }
-    for (; k < rows; k++, x += row)
-        FOR_VECTORS(j, m, cols)
-            store_some(y + j, load_some(y + j, m) + term(x + j, m, squares), m);
-}
-
 INLINE void sum_slices_body(real *y, const real *x, ptrdiff_t slices, ptrdiff_t rows,
-                            ptrdiff_t cols, ptrdiff_t inner, const int squares)
+                            ptrdiff_t cols, ptrdiff_t inner, const int squares, ptrdiff_t ahead)
 {
-    if (inner == 1) sum_lines(y, x, slices, rows, squares);
-    else
-        for (ptrdiff_t s = 0; s < slices; s++)
-            sum_columns(y + s * inner, x + s * rows * inner, rows, cols, inner, squares);
+    if (inner == 1) {
+        sum_lines(y, x, slices, rows, squares);
+        return;
+    }
+    for (ptrdiff_t s = 0; s < slices; s++, y += inner, x += rows * inner) {
+        memset(y, 0, (size_t)cols * sizeof(real));
+        add_rows(y, x, x, x, rows, cols, inner, squares ? SQUARES : PLAIN, ahead);
+    }
 }
 
 /* `cols` columns of slices of `rows` rows of `inner` reals. */
 static void sum_slices(real *y, const real *x, ptrdiff_t slices, ptrdiff_t rows, ptrdiff_t cols,
-                       ptrdiff_t inner, int squares)
+                       ptrdiff_t inner, int squares, ptrdiff_t ahead)
 {
-    if (squares) sum_slices_body(y, x, slices, rows, cols, inner, 1);
-    else sum_slices_body(y, x, slices, rows, cols, inner, 0);
+    if (squares) sum_slices_body(y, x, slices, rows, cols, inner, 1, ahead);
+    else sum_slices_body(y, x, slices, rows, cols, inner, 0, ahead);
 }
 
 static void divide(real *y, ptrdiff_t n, real divisor)
@@ -146,6 +125,7 @@ typedef struct {
     reduce_cut cut;
     int squares;
     real divisor;
+    ptrdiff_t ahead;               /* as add_rows has it */
 } sum_work;
 
 /* One panel of one chunk of one outer slice, or some whole outer slices. */
@@ -162,7 +142,7 @@ static void sum_item(void *context, ptrdiff_t item, int worker)
     const ptrdiff_t cols = smaller(PANEL, c->inner - column);
     real *to = w->part + (first * c->chunks + chunk) * c->inner + column;
     sum_slices(to, w->x + (first * c->mid + row) * c->inner + column, last - first, rows, cols,
-               c->inner, w->squares);
+               c->inner, w->squares, w->ahead);
     if (c->chunks == 1) divide(to, (last - first - 1) * c->inner + cols, w->divisor);
 }
 
@@ -175,7 +155,7 @@ static void sum_parts_item(void *context, ptrdiff_t item, int worker)
     const ptrdiff_t o = item / c->panels, column = item % c->panels * PANEL;
     const ptrdiff_t cols = smaller(PANEL, c->inner - column);
     real *to = w->y + o * c->inner + column;
-    sum_slices(to, w->part + o * c->chunks * c->inner + column, 1, c->chunks, cols, c->inner, 0);
+    sum_slices(to, w->part + o * c->chunks * c->inner + column, 1, c->chunks, cols, c->inner, 0, 0);
     divide(to, cols, w->divisor);
 }
 
@@ -190,6 +170,7 @@ static void sum(real *y, const real *x, ptrdiff_t outer, ptrdiff_t mid, ptrdiff_
 {
     sum_work w = {y, y, x, cut_for_sum(outer, mid, inner), squares, (real)divisor};
     const reduce_cut *c = &w.cut;
+    w.ahead = is_far(outer * mid * inner) ? ASK_AHEAD : 0;
     if (c->chunks > 1) w.part = scratch;
     md_parallel_for(ceil_div(outer, c->outers_per_item) * c->chunks * c->panels, cut_cost(c),
                     sum_item, &w);
