@@ -136,7 +136,8 @@ INLINE void law_vector(const int law, const numbers *c, const md_param *t, ptrdi
     if (law == MD_ADADELTA) {
         vf square = load_some(state[0] + i, m), deltas = load_some(state[1] + i, m);
         square = fma_(c->rest2, g * g, c->beta2 * square);
-        const vf delta = sqrt_(deltas + c->eps) / sqrt_(square + c->eps) * g;
+        /* one root of the quotient: a root takes as long as a division */
+        const vf delta = sqrt_((deltas + c->eps) / (square + c->eps)) * g;
         deltas = fma_(c->rest2, delta * delta, c->beta2 * deltas);
         store_some(state[0] + i, square, m);
         store_some(state[1] + i, deltas, m);

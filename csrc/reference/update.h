@@ -42,7 +42,7 @@ static real update_element(const md_param *t, ptrdiff_t i)
     }
     default: { /* MD_ADADELTA */
         const real v = t->state[0][i] = beta2 * t->state[0][i] + rest2 * g * g;
-        const real u = sqrtf(t->state[1][i] + eps) / sqrtf(v + eps) * g;
+        const real u = sqrtf((t->state[1][i] + eps) / (v + eps)) * g;
         t->state[1][i] = beta2 * t->state[1][i] + rest2 * u * u;
         return p - lr * u;
     }

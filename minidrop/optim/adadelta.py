@@ -5,7 +5,7 @@ from .options import decay_rate, not_negative
 
 
 class Adadelta(Optimizer):
-    """v = lerp(v, g^2, 1 - rho), u = sqrt(a + eps) / sqrt(v + eps) g, a = lerp(a, u^2, 1 - rho),
+    """v = lerp(v, g^2, 1 - rho), u = sqrt((a + eps) / (v + eps)) g, a = lerp(a, u^2, 1 - rho),
     p = p - lr u (Zeiler, 2012, "ADADELTA: an adaptive learning rate method").
 
     params, weight_decay, l1, l2, max_norm: see Optimizer. lr, eps: at least 0. rho: in [0, 1).
