@@ -15,7 +15,7 @@
 #include "../vec.h"
 #include "ahead.h"
 
-enum { FEW_CHANNELS = 64, FOLDED_ROWS = 16, CHUNK_REALS = 16384, TREE = 8, ASK_AHEAD = 4096 };
+enum { FEW_CHANNELS = 64, FOLDED_ROWS = 16, CHUNK_REALS = 16384, TREE = 8 };
 
 typedef struct {
     ptrdiff_t rows, c;

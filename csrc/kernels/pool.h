@@ -9,7 +9,7 @@
 
 #include "../minidrop.h"
 #include "../vec.h"
-#include "nontemporal.h"
+#include "ahead.h"
 #include "places.h"
 #include "pool_axis.h"
 
@@ -31,6 +31,7 @@ typedef struct {
     pool_axis height, width;
     ptrdiff_t rows, rows_per_item;   /* of windows, or of pixels to gather for; over all images */
     int past;                        /* every pixel that backward writes goes past the caches */
+    int far;                         /* what forward reads comes from memory */
 } pool_work;
 
 /* The pixels that exist of a window, and elements: of its first pixel in x, of its place in y.
@@ -48,13 +49,21 @@ INLINE pool_window window_at(const pool_work *w, ptrdiff_t row, ptrdiff_t ox)
         (y0 - oy * g->stride_h + g->pad_h) * g->kw + x0 - ox * g->stride_w + g->pad_w};
 }
 
+/* The rows of a window lie apart, which is no stream for the machine: ask for the window below. */
+INLINE void ask_below(const pool_work *w, const real *x, ptrdiff_t rows, ptrdiff_t cols)
+{
+    const md_pool *g = w->g;
+    const real *next = x + g->stride_h * g->w * g->c;
+    for (ptrdiff_t r = 0; r < rows; r++)
+        for (ptrdiff_t q = 0; q < cols; q++) ask_line(next + (r * g->w + q) * g->c);
+}
+
 INLINE void pool_max(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_window *win,
                        ptrdiff_t rows, ptrdiff_t cols)
 {
     const md_pool *g = w->g;
-    const real *x = w->from + win->x + j, *next = x + g->stride_h * g->w * g->c;
-    for (ptrdiff_t r = 0; r < rows; r++)                 /* the window below: ask in time */
-        for (ptrdiff_t q = 0; q < cols; q++) __builtin_prefetch(next + (r * g->w + q) * g->c);
+    const real *x = w->from + win->x + j;
+    ask_below(w, x, rows, cols);
     vf best = load_some(x, m);
     vf place = as_real(set1_int(win->place));
     for (ptrdiff_t r = 0; r < rows; r++)
@@ -71,10 +80,11 @@ INLINE void pool_max(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_wi
 INLINE void pool_mean(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_window *win,
                         ptrdiff_t rows, ptrdiff_t cols, vf count)
 {
+    const real *x = w->from + win->x + j;
     vf sum = zero();
+    if (w->far) ask_below(w, x, rows, cols);   /* so little else to do that asking shows */
     for (ptrdiff_t r = 0; r < rows; r++)
-        for (ptrdiff_t q = 0; q < cols; q++)
-            sum += load_some(w->from + win->x + (r * w->g->w + q) * w->g->c + j, m);
+        for (ptrdiff_t q = 0; q < cols; q++) sum += load_some(x + (r * w->g->w + q) * w->g->c, m);
     store_some(w->to + win->y + j, sum / count, m);
 }
 
@@ -251,7 +261,8 @@ static void max_pool2d_backward(real *dx, const real *dy, const void *arg, const
 
 static void avg_pool2d_forward(real *y, const real *x, const md_pool *g)
 {
-    pool_run((pool_work){.to = y, .from = x, .g = g}, forward_item, g->n * g->oh);
+    const int far = is_far(g->n * g->h * g->w * g->c);
+    pool_run((pool_work){.to = y, .from = x, .g = g, .far = far}, forward_item, g->n * g->oh);
 }
 
 static void avg_pool2d_backward(real *dx, const real *dy, const md_pool *g)
