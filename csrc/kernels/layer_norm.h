@@ -7,6 +7,7 @@
 #include "nontemporal.h"
 
 enum { LAYER_ROWS = 16 };       /* of an item, at least: partial sums of dweight stay few */
+enum { TOGETHER = 4 };          /* rows that forward sums side by side */
 
 typedef struct {
     real *out, *mean, *inverse;
@@ -15,6 +16,7 @@ typedef struct {
     real eps;
     real *slots;                                /* (items, 2, cols), or NULL */
     int past;                                   /* out goes past the caches */
+    ptrdiff_t ahead;                            /* reals to what forward asks for, or 0 */
 } layer_work;
 
 static ptrdiff_t layer_item_rows(ptrdiff_t cols)
@@ -34,29 +36,45 @@ static void for_layer_rows(layer_work *w, md_item *item)
                     w);
 }
 
-static void layer_row(const layer_work *w, ptrdiff_t r)
+/* `count` rows from r on, a constant. A row's sums are one chain each, in which an addition waits
+   for the one before it; so a few rows go by side by side. That is no stream that a machine sees,
+   so what comes from memory is asked for; and out is written row by row, as a stream. */
+INLINE void layer_rows(const layer_work *w, ptrdiff_t r, const int count)
 {
     const ptrdiff_t cols = w->cols;
     const real *x = w->x + r * cols;
-    lanes16 sum = lanes_set1(0), squares = lanes_set1(0);
-    FOR_LANES16(i, p, m, cols) sum.part[p] += load_some(x + i, m);
-    const real average = lanes_sum(sum) / (real)cols;
-    const vf mean = set1(average);
-    FOR_LANES16(i, p, m, cols) {
-        vf d = load_some(x + i, m) - mean;
-        if (m < W) d = keep(first_lanes(m), d);
-        squares.part[p] = fma_(d, d, squares.part[p]);
+    lanes16 sum[TOGETHER], squares[TOGETHER];
+    vf mean[TOGETHER], inverse[TOGETHER];
+    EACH(k, count) sum[k] = squares[k] = lanes_set1(0);
+    FOR_LANES16(i, p, m, cols)
+        EACH(k, count) {
+            if (w->ahead) ask_line(x + k * cols + i + w->ahead);
+            sum[k].part[p] += load_some(x + k * cols + i, m);
+        }
+    EACH(k, count) {
+        w->mean[r + k] = lanes_sum(sum[k]) / (real)cols;
+        mean[k] = set1(w->mean[r + k]);
     }
-    const vf inverse = set1(1) / sqrt_(set1(lanes_sum(squares) / (real)cols + w->eps));
-    w->mean[r] = average;
-    store_part(w->inverse + r, inverse, 1);
+    FOR_LANES16(i, p, m, cols)
+        EACH(k, count) {
+            vf d = load_some(x + k * cols + i, m) - mean[k];
+            if (m < W) d = keep(first_lanes(m), d);
+            squares[k].part[p] = fma_(d, d, squares[k].part[p]);
+        }
+    EACH(k, count) {
+        inverse[k] = set1(1) / sqrt_(set1(lanes_sum(squares[k]) / (real)cols + w->eps));
+        store_part(w->inverse + r + k, inverse[k], 1);
+    }
     real *out = w->out + r * cols;
-    const int past = w->past && at_vector(out);
-    FOR_VECTORS(i, m, cols) {
-        vf v = (load_some(x + i, m) - mean) * inverse;
-        if (w->weight) v *= load_some(w->weight + i, m);
-        if (w->bias) v += load_some(w->bias + i, m);
-        put(out + i, v, m, past);
+    EACH(k, count) {
+        const int past = w->past && at_vector(out);
+        FOR_VECTORS(i, m, cols) {
+            vf v = (load_some(x + i, m) - mean[k]) * inverse[k];
+            if (w->weight) v *= load_some(w->weight + i, m);
+            if (w->bias) v += load_some(w->bias + i, m);
+            put(out + i, v, m, past);
+        }
+        x += cols, out += cols;
     }
 }
 
@@ -65,7 +83,9 @@ static void layer_norm_item(void *context, ptrdiff_t item, int worker)
     (void)worker;
     const layer_work *w = context;
     const ptrdiff_t last = smaller(w->rows, (item + 1) * w->item_rows);
-    for (ptrdiff_t r = item * w->item_rows; r < last; r++) layer_row(w, r);
+    ptrdiff_t r = item * w->item_rows;
+    for (; r + TOGETHER <= last; r += TOGETHER) layer_rows(w, r, TOGETHER);
+    for (; r < last; r++) layer_rows(w, r, 1);
 }
 
 static void layer_norm_forward(real *y, real *mean, real *inverse, const real *x,
@@ -74,6 +94,7 @@ static void layer_norm_forward(real *y, real *mean, real *inverse, const real *x
 {
     layer_work w = {y, mean, inverse, NULL, x, weight, bias, rows, cols, .eps = (real)eps,
                     .past = goes_past(y, rows * cols)};
+    if (is_far(rows * cols)) w.ahead = larger(ASK_AHEAD, TOGETHER * cols);
     for_layer_rows(&w, layer_norm_item);
 }
 

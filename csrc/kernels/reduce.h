@@ -168,9 +168,9 @@ static ptrdiff_t sum_scratch(ptrdiff_t outer, ptrdiff_t mid, ptrdiff_t inner)
 static void sum(real *y, const real *x, ptrdiff_t outer, ptrdiff_t mid, ptrdiff_t inner,
                 int squares, double divisor, real *scratch)
 {
-    sum_work w = {y, y, x, cut_for_sum(outer, mid, inner), squares, (real)divisor};
+    const ptrdiff_t ahead = is_far(outer * mid * inner) ? ASK_AHEAD : 0;
+    sum_work w = {y, y, x, cut_for_sum(outer, mid, inner), squares, (real)divisor, ahead};
     const reduce_cut *c = &w.cut;
-    w.ahead = is_far(outer * mid * inner) ? ASK_AHEAD : 0;
     if (c->chunks > 1) w.part = scratch;
     md_parallel_for(ceil_div(outer, c->outers_per_item) * c->chunks * c->panels, cut_cost(c),
                     sum_item, &w);
