@@ -8,6 +8,7 @@
 #ifndef MD_DEPTHWISE_DW_H
 #define MD_DEPTHWISE_DW_H
 
+#include "ahead.h"
 #include "depthwise.h"
 
 enum {
@@ -29,8 +30,8 @@ INLINE void depthwise_chains(real *dw, const real *x, const real *dz, const slid
     EACH(i, down) EACH(j, across) acc[i][j] = load_some(dw + i * w_down + j * w_across, m);
     for (ptrdiff_t p = 0; p < pixels; p++, dz += channels) {
         const vf d = load_some(dz, m);
-        __builtin_prefetch(dz + s->cols * channels);         /* the next row, of both */
-        __builtin_prefetch(from[down - 1] + row);
+        ask_line(dz + s->cols * channels);                   /* the next row, of both */
+        ask_line(from[down - 1] + row);
         EACH(i, down) {
             HIDE(from[i]);
             EACH(j, across) acc[i][j] = fma_(load_some(from[i] + j * x_across, m), d, acc[i][j]);
