@@ -24,8 +24,8 @@ INLINE void want(ahead *a, const void *from, size_t bytes)
     want_rows(a, from, 1, 0, ceil_div((ptrdiff_t)bytes, (ptrdiff_t)sizeof(real)));
 }
 
-/* Reals that a stream is ahead of what is read, if no machine sees that it is one: time enough for
-   memory, and little enough for L2. */
+/* How many reals ahead of what is read a kernel asks, if it does so line by line: far enough for
+   memory to answer in time, near enough to be in L2 still. */
 enum { ASK_AHEAD = 4096 };
 
 /* The line at p, to L2. Outside of an array it does no harm. */

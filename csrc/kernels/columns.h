@@ -1,4 +1,5 @@
-/* Sums down the columns of x (rows, c), one for each channel: what the norms are made of.
+/* Sums down the columns of x (rows, c), one for each channel: what the norms are made of, and
+   reduce.h's sums.
 
    The rows are cut into chunks of about 64 KB, a slot of partial sums each, and the slots are put
    together in order: the result depends on the shape alone. Fewer than 64 channels would leave

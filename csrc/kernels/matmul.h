@@ -81,8 +81,11 @@ static void matmul_blocks(matmul_work *w)
         else break;
     }
     /* Some more where that shares c out more evenly: 3 blocks would leave one of 2 workers idle. */
-    for (ptrdiff_t more = across + 1; wanted > 1 && down * more <= 2 * wanted; more++)
-        if (largest_share(w, down, more) < largest_share(w, down, across)) across = more;
+    ptrdiff_t share = largest_share(w, down, across);
+    for (ptrdiff_t more = across + 1; wanted > 1 && down * more <= 2 * wanted; more++) {
+        const ptrdiff_t its_share = largest_share(w, down, more);
+        if (its_share < share) across = more, share = its_share;
+    }
     w->mc = ceil_div(w->m, down);
     w->nc = block_columns(w, down, across);
     w->blocks_down = ceil_div(w->m, w->mc);
