@@ -1,5 +1,5 @@
-"""Outputs that go past the caches: with a cache of nothing all of them do, and not a bit is other
-than with one that holds everything."""
+"""Outputs that go past the caches, and inputs that are asked for before they are wanted: with a
+cache of nothing all of them are, and not a bit is other than with one that holds everything."""
 
 import numpy as np
 import pytest
@@ -91,11 +91,19 @@ def test_norms(isa, channels):
     x, dy = normals((700, channels), 1), normals((700, channels), 2)
     weight = normals((channels,), 3)
     mean, var = _kernels.batch_statistics(x)
+    check_past(isa, lambda: _kernels.batch_statistics(x))
     check_past(isa, lambda: _kernels.batch_norm(x, mean, var, weight, weight))
     check_past(isa, lambda: _kernels.batch_norm_backward(dy, x, mean, var, weight))
     check_past(isa, lambda: _kernels.layer_norm(x, (channels,), weight, weight))
     _, mean, inverse = _kernels.layer_norm(x, (channels,))
     check_past(isa, lambda: _kernels.layer_norm_backward(dy, x, (channels,), mean, inverse, weight))
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (3, 7), (8, 16), (700, 1), (700, 33), (41, 2100)])
+def test_sums_of_columns(isa, shape):
+    x = normals(shape, 1)
+    check_past(isa, lambda: _kernels.sum_over(x, (0,)))
+    check_past(isa, lambda: _kernels.sum_over(x, (0,), squares=True))
 
 
 # kernel, stride: windows side by side, with pixels between them, and over each other
@@ -104,6 +112,7 @@ def test_norms(isa, channels):
 def test_pooling(isa, window, channels):
     x = normals((2, 11, 9, channels), 1)
     y, where = _kernels.max_pool2d_forward(x, *window)
+    check_past(isa, lambda: _kernels.avg_pool2d_forward(x, *window))
     check_past(isa, lambda: _kernels.max_pool2d_backward(y, where, x.shape, *window))
     check_past(isa, lambda: _kernels.avg_pool2d_backward(y, x.shape, *window))
 
