@@ -366,9 +366,10 @@ typedef struct md_kernels {
                       of g, v - mean^2 under the root; with state[2], u = b = momentum b + u;
                       value -= lr u
          MD_ADAGRAD   s = s + g g, value -= lr / (1 + (step - 1) lr_decay) g / (sqrt(s) + eps)
-         MD_ADADELTA  v = lerp(v, g g, 1 - beta2), u = sqrt(a + eps) / sqrt(v + eps) g,
+         MD_ADADELTA  v = lerp(v, g g, 1 - beta2), u = sqrt((a + eps) / (v + eps)) g,
                       a = lerp(a, u u, 1 - beta2), value -= lr u
-       The states, in the order in which they stand here, are state[0], [1], [2]. */
+       The states, in the order in which they stand here, are state[0], [1], [2]. One that fades,
+       as all but s do, is 0 from where it would be less than the smallest normal number. */
     void (*update)(const md_param *list, ptrdiff_t count);
     /* Each value of the list times `factor`; nothing else of a parameter is read. */
     void (*scale_list)(const md_param *list, ptrdiff_t count, double factor);

@@ -3,6 +3,7 @@
 #define MD_REAL float
 typedef float real;
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 

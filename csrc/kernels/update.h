@@ -11,6 +11,8 @@
 #ifndef MD_UPDATE_H
 #define MD_UPDATE_H
 
+#include <float.h>
+
 #include "../minidrop.h"
 #include "../vec.h"
 
@@ -87,6 +89,15 @@ INLINE vf penalised(const numbers *c, vf p, vf g)
     return fma_(c->decay, p, g) + slope;
 }
 
+/* A state to which nothing is added any more fades, but never to 0: nine tenths of the smallest
+   number are rounded to itself. There it would stay, a denormal number, and division takes several
+   times as long for these. So it is 0 where it is no normal number any more; NaN stays. */
+INLINE vf faded(vf state)
+{
+    const vf smallest = set1((real)(sizeof(real) == 4 ? FLT_MIN : DBL_MIN));
+    return keep(not_(lt(abs_(state), smallest)), state);
+}
+
 /* m elements of one parameter, from i on; `law` is a constant where this is inlined. */
 INLINE void law_vector(const int law, const numbers *c, const md_param *t, ptrdiff_t i,
                        ptrdiff_t m)
@@ -97,7 +108,7 @@ INLINE void law_vector(const int law, const numbers *c, const md_param *t, ptrdi
 
     if (law == MD_SGD) {
         if (state[0]) {
-            const vf v = fma_(c->momentum, load_some(state[0] + i, m), g);
+            const vf v = faded(fma_(c->momentum, load_some(state[0] + i, m), g));
             store_some(state[0] + i, v, m);
             g = c->nesterov ? fma_(c->momentum, v, g) : v;
         }
@@ -105,25 +116,25 @@ INLINE void law_vector(const int law, const numbers *c, const md_param *t, ptrdi
     }
     if (law == MD_ADAM) {
         vf mean = load_some(state[0] + i, m), square = load_some(state[1] + i, m);
-        mean = fma_(c->beta1, mean, c->rest1 * g);
-        square = fma_(c->rest2, g * g, c->beta2 * square);
+        mean = faded(fma_(c->beta1, mean, c->rest1 * g));
+        square = faded(fma_(c->rest2, g * g, c->beta2 * square));
         store_some(state[0] + i, mean, m);
         store_some(state[1] + i, square, m);
         p = fma_(-c->lr, mean / fma_(sqrt_(square), c->root, c->eps), p * c->shrink);
     }
     if (law == MD_RMSPROP) {
         vf square = load_some(state[0] + i, m);
-        square = fma_(c->rest2, g * g, c->beta2 * square);
+        square = faded(fma_(c->rest2, g * g, c->beta2 * square));
         store_some(state[0] + i, square, m);
         if (state[1]) { /* the variance instead; rounding may take it below 0 */
             vf mean = load_some(state[1] + i, m);
-            mean = fma_(c->rest2, g - mean, mean);
+            mean = faded(fma_(c->rest2, g - mean, mean));
             store_some(state[1] + i, mean, m);
             square = max_(zero(), fma_(-mean, mean, square));
         }
         g /= sqrt_(square) + c->eps;
         if (state[2]) {
-            g = fma_(c->momentum, load_some(state[2] + i, m), g);
+            g = faded(fma_(c->momentum, load_some(state[2] + i, m), g));
             store_some(state[2] + i, g, m);
         }
         p = fma_(-c->lr, g, p);
@@ -135,10 +146,10 @@ INLINE void law_vector(const int law, const numbers *c, const md_param *t, ptrdi
     }
     if (law == MD_ADADELTA) {
         vf square = load_some(state[0] + i, m), deltas = load_some(state[1] + i, m);
-        square = fma_(c->rest2, g * g, c->beta2 * square);
+        square = faded(fma_(c->rest2, g * g, c->beta2 * square));
         /* one root of the quotient: a root takes as long as a division */
         const vf delta = sqrt_((deltas + c->eps) / (square + c->eps)) * g;
-        deltas = fma_(c->rest2, delta * delta, c->beta2 * deltas);
+        deltas = faded(fma_(c->rest2, delta * delta, c->beta2 * deltas));
         store_some(state[0] + i, square, m);
         store_some(state[1] + i, deltas, m);
         p = fma_(-c->lr, delta, p);

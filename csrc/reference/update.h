@@ -1,3 +1,6 @@
+/* A state that fades, 0 where it is no normal number any more. */
+static real faded(real state) { return fabsf(state) < FLT_MIN ? 0 : state; }
+
 /* One step of each law, as its paper has it, an element at a time. */
 static real update_element(const md_param *t, ptrdiff_t i)
 {
@@ -13,26 +16,26 @@ static real update_element(const md_param *t, ptrdiff_t i)
     switch (r->law) {
     case MD_SGD: {
         if (!t->state[0]) return p - lr * g;
-        const real v = t->state[0][i] = momentum * t->state[0][i] + g;
+        const real v = t->state[0][i] = faded(momentum * t->state[0][i] + g);
         return p - lr * (r->nesterov ? g + momentum * v : v);
     }
     case MD_ADAM: {
-        const real m = t->state[0][i] = beta1 * t->state[0][i] + rest1 * g;
-        const real v = t->state[1][i] = beta2 * t->state[1][i] + rest2 * g * g;
+        const real m = t->state[0][i] = faded(beta1 * t->state[0][i] + rest1 * g);
+        const real v = t->state[1][i] = faded(beta2 * t->state[1][i] + rest2 * g * g);
         const real lifted_m = m / (real)(1 - pow(r->beta1, (double)t->step));
         const real lifted_v = v / (real)(1 - pow(r->beta2, (double)t->step));
         const real shrunk = p * (real)(1 - r->lr * r->decoupled_decay);
         return shrunk - lr * lifted_m / (sqrtf(lifted_v) + eps);
     }
     case MD_RMSPROP: {
-        real v = t->state[0][i] = beta2 * t->state[0][i] + rest2 * g * g;
+        real v = t->state[0][i] = faded(beta2 * t->state[0][i] + rest2 * g * g);
         if (t->state[1]) {
-            const real mean = t->state[1][i] = beta2 * t->state[1][i] + rest2 * g;
+            const real mean = t->state[1][i] = faded(beta2 * t->state[1][i] + rest2 * g);
             v = fmaf(-mean, mean, v);
             if (v < 0) v = 0;
         }
         real u = g / (sqrtf(v) + eps);
-        if (t->state[2]) u = t->state[2][i] = momentum * t->state[2][i] + u;
+        if (t->state[2]) u = t->state[2][i] = faded(momentum * t->state[2][i] + u);
         return p - lr * u;
     }
     case MD_ADAGRAD: {
@@ -41,9 +44,9 @@ static real update_element(const md_param *t, ptrdiff_t i)
         return p - lr * g / (sqrtf(s) + eps);
     }
     default: { /* MD_ADADELTA */
-        const real v = t->state[0][i] = beta2 * t->state[0][i] + rest2 * g * g;
+        const real v = t->state[0][i] = faded(beta2 * t->state[0][i] + rest2 * g * g);
         const real u = sqrtf((t->state[1][i] + eps) / (v + eps)) * g;
-        t->state[1][i] = beta2 * t->state[1][i] + rest2 * u * u;
+        t->state[1][i] = faded(beta2 * t->state[1][i] + rest2 * u * u);
         return p - lr * u;
     }
     }

@@ -83,6 +83,22 @@ def test_float64_beside_float32(law):
         assert_close(params[i], expected[i])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("law", [law for law in LAWS if LAWS[law][1] and law != "adagrad"])
+def test_fading_states_end(isa, law, dtype):
+    """Without a gradient they reach 0, not the denormal number that is rounded to itself."""
+    name, states, numbers = LAWS[law]
+    smallest = np.finfo(dtype).smallest_normal
+    kept = [(smallest * np.array([1.0005, 1e6, 0, np.nan], dtype)) for _ in range(states)]
+    p, rule = np.ones(4, dtype), _kernels.UpdateRule(name, **numbers)
+    _kernels.update([p], [np.zeros(4, dtype)], [tuple(kept)], [rule], [1])
+    for state in kept:
+        assert state[0] == 0 and state[1] > smallest and state[2] == 0 and np.isnan(state[3])
+    np.testing.assert_array_equal(
+        p[:3], np.full(3, 1 - numbers.get("decoupled_decay", 0) * 0.01, dtype)
+    )
+
+
 def test_late_step(isa):
     """The corrections of Adam tend to 1, by squarings."""
     rule = _kernels.UpdateRule("adam", lr=0.1, beta1=0.9, beta2=0.999)
