@@ -81,8 +81,8 @@ static void matmul_blocks(matmul_work *w)
         else break;
     }
     /* Some more where that shares c out more evenly: 3 blocks would leave one of 2 workers idle. */
-    ptrdiff_t share = largest_share(w, down, across);
-    for (ptrdiff_t more = across + 1; wanted > 1 && down * more <= 2 * wanted; more++) {
+    ptrdiff_t share = wanted > 1 ? largest_share(w, down, across) : 0;
+    for (ptrdiff_t more = across + 1; share && down * more <= 2 * wanted; more++) {
         const ptrdiff_t its_share = largest_share(w, down, more);
         if (its_share < share) across = more, share = its_share;
     }
