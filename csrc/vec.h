@@ -11,6 +11,7 @@
 #ifndef MD_VEC_H
 #define MD_VEC_H
 
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -11,8 +11,6 @@
 #ifndef MD_UPDATE_H
 #define MD_UPDATE_H
 
-#include <float.h>
-
 #include "../minidrop.h"
 #include "../vec.h"
 
