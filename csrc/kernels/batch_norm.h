@@ -107,7 +107,7 @@ static void batch_norm_item(void *context, ptrdiff_t item, int worker)
         real *y = w->out + first + k;
         const int past = w->past && at_vector(y);
         FOR_VECTORS(j, m, smaller(s->wide, reals - k)) {
-            if (s->asks) ask_line(x + j - whole);
+            if (s->far) ask_line(x + j - whole);
             const vf centred = load_some(x + j, m) - load_some(w->mean + j, m);
             const vf scale = load_some(w->scale + j, m), shift = load_some(w->shift + j, m);
             put(y + j, fma_(centred, scale, shift), m, past);
@@ -154,7 +154,7 @@ static void batch_norm_gradient_item(void *context, ptrdiff_t item, int worker)
         real *dx = w->out + first + k;
         const int past = w->past && at_vector(dx);
         FOR_VECTORS(j, m, smaller(s->wide, reals - k)) {
-            if (s->asks) ask_line(x + j - whole), ask_line(dy + j - whole);
+            if (s->far) ask_line(x + j - whole), ask_line(dy + j - whole);
             const vf centred = load_some(x + j, m) - load_some(w->mean + j, m);
             const vf level = load_some(dy + j, m) - load_some(w->shift + j, m);
             const vf inner = fma_(-centred, load_some(w->slope + j, m), level);

@@ -22,13 +22,13 @@ typedef struct {
     ptrdiff_t rows, c;
     ptrdiff_t group, wide;          /* rows in a wide row, and reals in it */
     ptrdiff_t chunk_rows, chunks;
-    int asks;                       /* x comes from memory */
+    int far;                        /* x comes from memory */
 } columns;
 
 static columns columns_of(ptrdiff_t rows, ptrdiff_t c)
 {
     columns s = {.rows = rows, .c = c, .group = c < FEW_CHANNELS ? FOLDED_ROWS : 1,
-                 .asks = is_far(rows * c)};
+                 .far = is_far(rows * c)};
     s.wide = c * s.group;
     s.chunk_rows = round_up(ceil_div(CHUNK_REALS, larger(c, 1)), FOLDED_ROWS);
     s.chunks = ceil_div(rows, s.chunk_rows);
@@ -53,7 +53,7 @@ enum { PLAIN, SQUARES, SPREAD, PRODUCTS };
 /* The sum of v by halves; v is no more after it. */
 INLINE vf tree_sum(vf *v, const int count)
 {
-    EACH(level, 3)
+    EACH(level, 3)                          /* TREE is 2^3; one row has nothing to add */
         EACH(r, count >> (level + 1)) v[r] += v[r + (count >> (level + 1))];
     return v[0];
 }
@@ -115,7 +115,7 @@ INLINE void sum_chunk(real *total, const real *x, const real *z, const real *mea
     const ptrdiff_t count = rows / s->group, rest = rows % s->group * s->c;
     const ptrdiff_t done = count * s->wide, sums = term == PRODUCTS ? 2 : 1;
     /* what differences read again is in the cache: ask for the next chunk meanwhile */
-    const ptrdiff_t ahead = !s->asks ? 0 : term == SPREAD ? s->chunk_rows * s->c : ASK_AHEAD;
+    const ptrdiff_t ahead = !s->far ? 0 : term == SPREAD ? s->chunk_rows * s->c : ASK_AHEAD;
     memset(total, 0, (size_t)(sums * s->wide) * sizeof(real));
     add_rows(total, x, z, mean, count, s->wide, s->wide, term, ahead);
     if (rest) add_rows(total, x + done, z + done, mean, 1, rest, s->wide, term, 0);

@@ -17,7 +17,7 @@
 #define MD_MICRO_H
 
 #include "../vec.h"
-#include "nontemporal.h"
+#include "ahead.h"
 
 #define NV MD_TILE_VECTORS          /* vectors across a full tile */
 enum { MR = MD_TILE_ROWS, NR = NV * W, MOST_ROWS = 14, MOST_VECTORS = 8, AHEAD = 12 };
@@ -91,7 +91,7 @@ INLINE void tile_steps(tile_acc acc, const md_tile *t, const real *a_here, const
                 __builtin_prefetch(b + AHEAD * b_step + j * LINE_REALS);
         EACH(j, nv) row[j] = load_column(b, j, last, part);
         if (asks) {
-            __builtin_prefetch(ask, 0, 2);
+            ask_line(ask);
             ask += ask_step;
         }
         EACH(i, rows) {

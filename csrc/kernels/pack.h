@@ -24,7 +24,7 @@ INLINE void transpose_blocks(real *to, ptrdiff_t to_row, const real *from, ptrdi
             vf block[W];
             for (int i = 0; i < W; i++) {
                 const real *p = from + (r + i) * from_row + c;
-                if (goes_on) __builtin_prefetch(p + rows * from_row, 0, 2);
+                if (goes_on) ask_line(p + rows * from_row);
                 block[i] = i >= height ? zero() : m == W ? load(p) : load_part(p, m);
             }
             transpose(block);
