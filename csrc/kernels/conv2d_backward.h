@@ -159,10 +159,7 @@ static void dense_image(const image_gradients *image, const backward_work *w, re
 }
 
 /* dx of an image goes on through the relu that x came out of, while both are in the cache. */
-static void mask_dx(real *dx, const real *x, const md_conv *g)
-{
-    through_relu(dx, dx, 1, x, x_reals(g));
-}
+static void mask_dx(real *dx, const real *x, ptrdiff_t n) { through_relu(dx, dx, 1, x, n); }
 
 static void backward_item(void *context, ptrdiff_t slot, int worker)
 {
@@ -182,7 +179,7 @@ static void backward_item(void *context, ptrdiff_t slot, int worker)
         if (is_sparse(g))
             sparse_image(&image, w->room.panels, g, border);
         else dense_image(&image, w, border, n > first);
-        if (image.dx && g->masks_dx) mask_dx(image.dx, image.x, g);
+        if (image.dx && g->masks_dx) mask_dx(image.dx, image.x, x_reals(g));
     }
 }
 

@@ -24,33 +24,49 @@
 #include "winograd_tiles.h"
 #include "winograd_weights.h"
 
-/* c = a . panels at each point: c (rows, cols), a (rows, k), panels [panel][k][NR]. */
+/* Columns of c = a . u at a point, whole vectors from the group's first on: c (rows, cols),
+   a (rows, k). */
 static void point_product(real *c, ptrdiff_t c_row, const real *a, ptrdiff_t a_row,
-                          const real *panels, ptrdiff_t rows, ptrdiff_t k, ptrdiff_t cols)
+                          const point_weights *u, int point, ptrdiff_t rows, channel_group cols)
 {
+    const ptrdiff_t k = u->rows, last = round_up(cols.first + cols.count, W);
     const md_run run = {0, 0};
-    md_tile t = {.a_row = a_row, .a_step = 1, .b_step = NR, .runs = &run, .nruns = 1,
+    md_tile t = {.a_row = a_row, .a_step = 1, .b_step = u->panel, .runs = &run, .nruns = 1,
                  .c_row = c_row};
-    for (ptrdiff_t j = 0; j < cols; j += NR)
+    for (ptrdiff_t j = cols.first; j < last; j += t.cols) {
+        t.cols = smaller(u->panel - j % u->panel, last - j);
         for (ptrdiff_t first = 0; first < k || first == 0; first += SLICE) {
-            t.cols = smaller(NR, cols - j);
             t.k = smaller(SLICE, k - first);
             t.a = a + first;
-            t.b = panels + j * k + first * NR;
+            t.b = u->u + point * u->point + u_at(u, first, j);
             t.c = c + j;
             t.resume = first > 0;
             tile_column(&t, rows);
         }
+    }
 }
 
 typedef struct {
     winograd s;
     real *y;
     uint8_t *where;
-    const real *x, *bias, *u;
+    const real *x, *bias;
+    point_weights u;
+    uint8_t *made;               /* who has made a u of its own; NULL: all share one */
     real *workers;
     int past;                    /* y goes past the caches */
 } winograd_forward_work;
+
+/* The weights for a worker: those of all, or its own, made when it needs them first. */
+static point_weights weights_of(const winograd_forward_work *w, int worker)
+{
+    point_weights own = w->u;
+    if (!w->made) return own;
+    own.u += worker * POINTS2 * own.point;
+    if (!w->made[worker]) make_point_weights(&own);
+    w->made[worker] = 1;
+    return own;
+}
 
 /* The rows of tiles of strip number `strip`: first, and how many. */
 INLINE ptrdiff_t strip_rows(const winograd *s, ptrdiff_t strip)
@@ -58,15 +74,16 @@ INLINE ptrdiff_t strip_rows(const winograd *s, ptrdiff_t strip)
     return smaller(s->rows, s->high - strip * s->rows);
 }
 
-/* Transform the x of one strip of an image: `v` has room for its tiles. */
-static void x_strip(real *v, const real *image, const winograd *s, ptrdiff_t strip)
+/* Transform x, some channels of it, of one strip of an image: `v` has room for its tiles. */
+static void x_strip(real *v, const real *image, const winograd *s, ptrdiff_t strip,
+                    channel_group in)
 {
     const md_conv *g = s->g;
     for (ptrdiff_t i = 0; i < strip_rows(s, strip) * s->wide; i++) {
         const ptrdiff_t y = (strip * s->rows + i / s->wide) * s->out - g->pad_h;
         const ptrdiff_t x = i % s->wide * s->out - g->pad_w;
         const square q = square_at(y, x, g->h, g->w, g->cin, POINTS);
-        x_tile(v + i * s->in, s->v_point, image, &q, g->cin);
+        x_tile(v + i * s->in + in.first, s->v_point, image + in.first, &q, in.count);
     }
 }
 
@@ -135,18 +152,20 @@ static void winograd_item(void *context, ptrdiff_t item, int worker)
     const winograd *s = &w->s;
     const md_conv *g = s->g;
     const ptrdiff_t strip = item % s->strips, first = item / s->strips * s->images;
+    const channel_group in = {0, g->cin}, out = {0, g->cout};
+    const point_weights u = weights_of(w, worker);
     const ptrdiff_t images = smaller(s->images, g->n - first);
     const ptrdiff_t count = strip_rows(s, strip) * s->wide;
     real *v = w->workers + worker * forward_worker_reals(s);
     real *m = v + POINTS2 * s->v_point, *z = m + POINTS2 * s->m_point;
     for (ptrdiff_t i = 0; i < images; i++)
-        x_strip(v + i * count * s->in, w->x + (first + i) * x_reals(g), s, strip);
+        x_strip(v + i * count * s->in, w->x + (first + i) * x_reals(g), s, strip, in);
     ahead next = {.count = 0};
     want_after_block(&next, w->x, s, first, images, strip);
     for (int p = 0; p < POINTS2; p++) {
         ask(&next, p, POINTS2);
-        point_product(m + p * s->m_point, s->outs, v + p * s->v_point, s->in, w->u + p * s->u_point,
-                      images * count, g->cin, s->outs);
+        point_product(m + p * s->m_point, s->outs, v + p * s->v_point, s->in, &u, p,
+                      images * count, out);
     }
     for (ptrdiff_t i = 0; i < images; i++)
         finish_strip(w, m + i * count * s->outs, first + i, strip, z);
@@ -156,13 +175,16 @@ static void winograd_forward(real *y, uint8_t *where, const real *x, const real 
                              const real *bias, const md_conv *g, real *scratch)
 {
     const winograd s = winograd_of(g, 0);
-    winograd_forward_work work = {.s = s, .y = y, .where = where, .x = x, .bias = bias,
-                                  .u = scratch, .workers = scratch + POINTS2 * s.u_point,
-                                  .past = g->pool == 1 && !g->drop &&
-                                          lines_go_past(y, g->n * y_reals(g), g->cout)};
-    weights_to_panels((weights_work){scratch, masked_weights(g, w), s.u_point, g->cin, g->cout,
-                                     s.taps});
-    md_parallel_for(ceil_div(g->n, s.images) * s.strips, winograd_cost(&s), winograd_item, &work);
+    const int copies = weight_copies(&s), workers = md_workers();
+    uint8_t made[workers];
+    memset(made, 0, (size_t)workers);
+    winograd_forward_work work = {
+        .s = s, .y = y, .where = where, .x = x, .bias = bias, .made = copies > 1 ? made : NULL,
+        .u = {scratch, masked_weights(g, w), s.u_point, g->cin, g->cout, NR, s.taps, 0},
+        .workers = scratch + copies * POINTS2 * s.u_point,
+        .past = g->pool == 1 && !g->drop && lines_go_past(y, g->n * y_reals(g), g->cout)};
+    if (copies == 1) make_point_weights(&work.u);
+    md_parallel_for(forward_blocks(&s), winograd_cost(&s), winograd_item, &work);
 }
 
 #endif

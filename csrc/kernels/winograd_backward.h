@@ -16,7 +16,8 @@ typedef struct {
     winograd s;
     backward_work direct;            /* the operands, and what is shared with the direct kernel */
     real *slots, *workers;
-    const real *ut;                  /* the transformed weights, transposed: [panel][cout][NR] */
+    channel_groups groups;           /* of channels of x */
+    point_weights ut;                /* transposed */
 } winograd_backward_work;
 
 /* Rooms of one worker. */
@@ -45,43 +46,43 @@ static void dz_strip(real *dm, const real *dz, const winograd *s, ptrdiff_t stri
     }
 }
 
-static void dx_strip(real *dx, const real *dv, const winograd *s, ptrdiff_t strip)
+/* Some channels of dx, which begin at `dx`. */
+static void dx_strip(real *dx, const real *dv, const winograd *s, ptrdiff_t strip,
+                     ptrdiff_t channels)
 {
     const md_conv *g = s->g;
-    if (strip == 0) memset(dx, 0, (size_t)x_reals(g) * sizeof(real));
     for (ptrdiff_t i = 0; i < strip_rows(s, strip) * s->wide; i++) {
         const ptrdiff_t y = (strip * s->rows + i / s->wide) * s->out - g->pad_h;
         const ptrdiff_t x = i % s->wide * s->out - g->pad_w;
         const square q = square_at(y, x, g->h, g->w, g->cin, POINTS);
-        dx_tile(dx, &q, dv + i * s->in, s->v_point, g->cin);
+        dx_tile(dx, &q, dv + i * s->in, s->v_point, channels);
     }
 }
 
-/* du (cin, outs) (+)= v (count, cin)^T dm (count, outs): a chain over the tiles. */
+/* Rows of du (cin, outs) (+)= v (count, cin)^T dm (count, outs): a chain over the tiles. */
 static void du_product(real *du, const real *v, const real *dm, const winograd *s, ptrdiff_t count,
-                       int resume)
+                       channel_group in, int resume)
 {
     const md_run run = {0, 0};
-    md_tile t = {.a = v, .a_row = 1, .a_step = s->in, .b_step = s->outs, .runs = &run, .nruns = 1,
-                 .k = count, .c_row = s->outs, .resume = resume};
+    md_tile t = {.a = v + in.first, .a_row = 1, .a_step = s->in, .b_step = s->outs, .runs = &run,
+                 .nruns = 1, .k = count, .c_row = s->outs, .resume = resume};
     for (ptrdiff_t j = 0; j < s->outs; j += NR) {
         t.cols = smaller(NR, s->outs - j);
         t.b = dm + j;
-        t.c = du + j;
-        tile_column(&t, s->g->cin);
+        t.c = du + in.first * s->outs + j;
+        tile_column(&t, in.count);
     }
 }
 
-/* One block: `images` images from `first` on, or a strip of one. resume: go on with dU. Its loops
-   are shared by the threads where the batch is one slot; within a slot of several they are plain
-   ones. */
+/* One block: `images` images from `first` on, or a strip of one, and a group of channels of x.
+   resume: go on with dU. */
 typedef struct {
     const winograd_backward_work *w;
     gradient_rooms r;
+    channel_group in;
     real *dw, *db;
     ptrdiff_t first, images, strip, count;   /* count: tiles of an image */
     int resume;
-    ahead next;
 } gradient_block;
 
 /* What the block writes, and what the next one reads. */
@@ -114,7 +115,7 @@ static void dz_to_points(const gradient_block *b)
         const image_gradients image = {.dy = d->dy + at, .y = g->relu ? d->y + at : NULL,
                                        .where = g->pool > 1 ? d->where + at : NULL};
         const real *dz = made ? b->r.dz : dz_image(b->r.dz, &image, g);
-        if (d->wants_db && b->strip == 0) db_image(b->db, dz, g, b->resume || i > 0);
+        if (b->db && b->strip == 0) db_image(b->db, dz, g, b->resume || i > 0);
         dz_strip(b->r.m + i * b->count * s->outs, dz, s, b->strip);
     }
 }
@@ -123,43 +124,55 @@ static void dz_to_points(const gradient_block *b)
 static void x_to_points(const gradient_block *b)
 {
     const winograd *s = &b->w->s;
-    const backward_work *d = &b->w->direct;
-    for (ptrdiff_t i = 0; d->wants_dw && i < b->images; i++)
-        x_strip(b->r.v + i * b->count * s->in, d->x + (b->first + i) * x_reals(s->g), s, b->strip);
+    const real *x = b->w->direct.x + b->first * x_reals(s->g);
+    for (ptrdiff_t i = 0; i < b->images; i++)
+        x_strip(b->r.v + i * b->count * s->in, x + i * x_reals(s->g), s, b->strip, b->in);
 }
 
-static void to_points_item(void *context, ptrdiff_t item, int worker)
+/* The products at all points. */
+static void at_points(const gradient_block *b)
 {
-    (void)worker;
-    if (item == 0) dz_to_points(context);
-    else x_to_points(context);
-}
-
-/* At one point. */
-static void gradient_point(void *context, ptrdiff_t point, int worker)
-{
-    const gradient_block *b = context;
     const winograd *s = &b->w->s;
     const backward_work *d = &b->w->direct;
-    real *v = b->r.v + point * s->v_point, *du = b->r.du + point * du_reals(s);
-    const real *dm = b->r.m + point * s->m_point;
-    (void)worker;
-    ask(&b->next, point, POINTS2);
-    if (d->wants_dw) du_product(du, v, dm, s, b->images * b->count, b->resume);
-    if (d->dx)
-        point_product(v, s->in, dm, s->outs, b->w->ut + point * s->ut_point, b->images * b->count,
-                      s->g->cout, s->in);
+    const ahead next = beside_block(b);
+    const ptrdiff_t tiles = b->images * b->count;
+    for (int p = 0; p < POINTS2; p++) {
+        real *v = b->r.v + p * s->v_point;
+        const real *dm = b->r.m + p * s->m_point;
+        ask(&next, p, POINTS2);
+        if (d->wants_dw) du_product(b->r.du + p * du_reals(s), v, dm, s, tiles, b->in, b->resume);
+        if (d->dx)
+            point_product(v, s->in, dm, s->outs, &b->w->ut, p, tiles, b->in);
+    }
 }
 
-/* Back from the points: some rows of dw. */
-static void dw_item(void *context, ptrdiff_t item, int worker)
+/* Back from the points: dx of the block's images. */
+static void dx_from_points(const gradient_block *b)
 {
-    const gradient_block *b = context;
+    const winograd *s = &b->w->s;
+    const backward_work *d = &b->w->direct;
+    const md_conv *g = s->g;
+    const ptrdiff_t from = b->in.first;
+    const int all = b->in.count == g->cin;      /* channels, so that pixels are one row of reals */
+    const ptrdiff_t rows = all ? 1 : g->h * g->w, reals = all ? x_reals(g) : b->in.count;
+    for (ptrdiff_t i = 0; i < b->images; i++) {
+        const ptrdiff_t at = (b->first + i) * x_reals(g) + from;
+        real *dx = d->dx + at;
+        for (ptrdiff_t row = 0; b->strip == 0 && row < rows; row++)
+            FOR_FEW_VECTORS(j, m, reals) store_some(dx + row * g->cin + j, zero(), m);
+        dx_strip(dx, b->r.v + i * b->count * s->in + from, s, b->strip, b->in.count);
+        for (ptrdiff_t row = 0; g->masks_dx && b->strip + 1 == s->strips && row < rows; row++)
+            mask_dx(dx + row * g->cin, d->x + at + row * g->cin, reals);
+    }
+}
+
+/* And rows of dw. */
+static void dw_from_points(const gradient_block *b)
+{
     const winograd *s = &b->w->s;
     const md_conv *g = s->g;
-    const ptrdiff_t first = item * WEIGHT_ROWS, tap = g->cin * g->cout;
-    (void)worker;
-    for (ptrdiff_t i = first; i < smaller(first + WEIGHT_ROWS, g->cin); i++)
+    const ptrdiff_t tap = g->cin * g->cout;
+    for (ptrdiff_t i = b->in.first; i < b->in.first + b->in.count; i++)
         FOR_FEW_VECTORS(j, m, g->cout) {
             const real *du = b->r.du + i * s->outs + j;
             real *dw = b->dw + i * g->cout + j;
@@ -168,31 +181,26 @@ static void dw_item(void *context, ptrdiff_t item, int worker)
         }
 }
 
-static void winograd_backward_item(void *context, ptrdiff_t slot, int worker)
+static void winograd_backward_item(void *context, ptrdiff_t item, int worker)
 {
     const winograd_backward_work *w = context;
     const winograd *s = &w->s;
     const md_conv *g = s->g;
-    const ptrdiff_t slots = conv_slots(g), last = (slot + 1) * g->n / slots;
-    const double cost = winograd_cost(s) / (double)g->n;
-    gradient_block b = {.w = w, .r = rooms_of(w, worker), .dw = w->slots + slot * slot_reals(g)};
-    b.db = b.dw + slot_weights(g);
+    const ptrdiff_t slots = conv_slots(g), slot = item % slots, group = item / slots;
+    const ptrdiff_t last = (slot + 1) * g->n / slots;
+    gradient_block b = {.w = w, .r = rooms_of(w, worker), .dw = w->slots + slot * slot_reals(g),
+                        .in = group_at(&w->groups, group)};
+    if (w->direct.wants_db && group == 0) b.db = b.dw + slot_weights(g);
     for (b.first = slot * g->n / slots; b.first < last; b.first += s->images)
         for (b.strip = 0; b.strip < s->strips; b.strip++, b.resume = 1) {
             b.images = smaller(s->images, last - b.first);
             b.count = strip_rows(s, b.strip) * s->wide;
-            b.next = beside_block(&b);
-            md_parallel_for(2, cost / 4, to_points_item, &b);
-            md_parallel_for(POINTS2, cost, gradient_point, &b);
-            for (ptrdiff_t i = 0; w->direct.dx && i < b.images; i++) {
-                const ptrdiff_t at = (b.first + i) * x_reals(g);
-                dx_strip(w->direct.dx + at, b.r.v + i * b.count * s->in, s, b.strip);
-                if (g->masks_dx && b.strip + 1 == s->strips)
-                    mask_dx(w->direct.dx + at, w->direct.x + at, g);
-            }
+            dz_to_points(&b);
+            if (w->direct.wants_dw) x_to_points(&b);
+            at_points(&b);
+            if (w->direct.dx) dx_from_points(&b);
         }
-    if (w->direct.wants_dw)
-        md_parallel_for(ceil_div(g->cin, WEIGHT_ROWS), (double)(s->in * s->outs) * 3, dw_item, &b);
+    if (w->direct.wants_dw) dw_from_points(&b);
 }
 
 static void winograd_backward(real *dx, real *dw, real *db, const real *x, const real *w,
@@ -200,19 +208,17 @@ static void winograd_backward(real *dx, real *dw, real *db, const real *x, const
                               const md_conv *g, real *scratch)
 {
     const winograd s = winograd_of(g, 1);
-    real *ut = scratch, *turned = ut + POINTS2 * s.ut_point;
-    real *slots = turned + round_up(weight_reals(g), 16);
+    const ptrdiff_t slots = conv_slots(g);
+    real *sums = scratch + POINTS2 * s.ut_point;
     winograd_backward_work work = {
-        .s = s, .slots = slots, .workers = slots + conv_slots(g) * slot_reals(g), .ut = ut,
-        .direct = {dx, dw != NULL, db != NULL, x, w, dy, y, where, g, .room = {.slots = slots}}};
-    if (dx) {
-        const masked from = masked_weights(g, w);
-        for (ptrdiff_t tap = 0, at = 0; tap < g->kh * g->kw; tap++, at += g->cin * g->cout)
-            copy_turned(turned + at, g->cin, &from, at, g->cout, g->cin, g->cout);
-        weights_to_panels((weights_work){ut, {.data = turned}, s.ut_point, g->cout, g->cin,
-                                         s.taps});
-    }
-    md_parallel_for(smaller(conv_slots(g), g->n), winograd_cost(&s), winograd_backward_item, &work);
+        .s = s, .slots = sums, .workers = sums + slots * slot_reals(g),
+        .groups = groups_of(g->cin, md_workers() / slots),
+        .direct = {dx, dw != NULL, db != NULL, x, w, dy, y, where, g, .room = {.slots = sums}}};
+    work.ut = (point_weights){scratch, masked_weights(g, w), s.ut_point, g->cout, g->cin,
+                              work.groups.panel, s.taps, 1};
+    if (dx) make_point_weights(&work.ut);
+    md_parallel_for(g->n ? slots * work.groups.count : 0, winograd_cost(&s), winograd_backward_item,
+                    &work);
     if (dw) sum_slots(dw, &work.direct, 0, weight_reals(g));
     if (db) sum_slots(db, &work.direct, slot_weights(g), g->cout);
 }

@@ -81,6 +81,48 @@ static winograd winograd_of(const md_conv *g, int backward)
     return s;
 }
 
+/* ---- a batch of one, shared out ----
+
+   A line that another core holds takes several times as long to read or to write as one's own, so
+   that two workers on an image may be slower than one. Forward, where they have few blocks each,
+   every worker transforms the weights for itself. Backward, where slots are fewer than workers,
+   each takes some channels of x: their weights, dV, dx and rows of dU are its alone. A chain of
+   sums stays with one worker, so no bit depends on how many there are. */
+
+INLINE ptrdiff_t forward_blocks(const winograd *s)
+{
+    return ceil_div(s->g->n, s->images) * s->strips;
+}
+INLINE int weight_copies(const winograd *s)
+{
+    const int few = POINTS2 * s->in * s->outs <= MANY_WEIGHTS, workers = md_workers();
+    return few && forward_blocks(s) <= 2 * workers ? workers : 1;
+}
+
+typedef struct { ptrdiff_t first, count; } channel_group;
+
+/* All channels, in so many groups of whole lines, or in as many as there are. */
+typedef struct {
+    ptrdiff_t channels, count;
+    ptrdiff_t panel;             /* columns of weights side by side: no more than a group has, for a
+                                    core takes the line beside the one that it wants */
+} channel_groups;
+
+INLINE channel_groups groups_of(ptrdiff_t channels, ptrdiff_t wanted)
+{
+    const ptrdiff_t lines = ceil_div(channels, LINE_REALS);
+    const ptrdiff_t count = larger(1, smaller(wanted, lines)), reals = lines / count * LINE_REALS;
+    const int fit = count == 1 || (lines % count == 0 && reals % NR == 0);
+    return (channel_groups){channels, count, fit ? NR : smaller(NR, LINE_REALS)};
+}
+INLINE channel_group group_at(const channel_groups *g, ptrdiff_t number)
+{
+    const ptrdiff_t lines = ceil_div(g->channels, LINE_REALS);
+    const ptrdiff_t first = lines * number / g->count * LINE_REALS;
+    const ptrdiff_t end = lines * (number + 1) / g->count * LINE_REALS;
+    return (channel_group){first, smaller(g->channels, end) - first};
+}
+
 /* Of the products of a pass, in ns. */
 INLINE double winograd_cost(const winograd *s)
 {
@@ -108,9 +150,10 @@ INLINE ptrdiff_t backward_worker_reals(const winograd *s)
 static ptrdiff_t winograd_scratch(const md_conv *g, int backward)
 {
     const winograd s = winograd_of(g, backward);
-    if (!backward) return POINTS2 * s.u_point + md_workers() * forward_worker_reals(&s);
-    return POINTS2 * s.ut_point + round_up(weight_reals(g), 16) +
-           md_workers() * backward_worker_reals(&s) + conv_slots(g) * slot_reals(g);
+    if (!backward)
+        return weight_copies(&s) * POINTS2 * s.u_point + md_workers() * forward_worker_reals(&s);
+    return POINTS2 * s.ut_point + md_workers() * backward_worker_reals(&s) +
+           conv_slots(g) * slot_reals(g);
 }
 
 #endif

@@ -42,32 +42,55 @@ INLINE void weights_from_points(real *dw, ptrdiff_t tap, const real *du, ptrdiff
     }
 }
 
-/* u [point][panel][rows][NR] from w (r, r, rows, cols). */
+/* u [point][column / panel][rows][panel], its points `point` apart, from w (r, r, rows, cols), or,
+   turned, from w (r, r, cols, rows). */
 typedef struct {
     real *u;
     masked w;
-    ptrdiff_t point, rows, cols;
-    int taps;
-} weights_work;
+    ptrdiff_t point, rows, cols, panel;
+    int taps, turned;
+} point_weights;
 
-static void weights_item(void *context, ptrdiff_t item, int worker)
+INLINE ptrdiff_t u_at(const point_weights *s, ptrdiff_t row, ptrdiff_t column)
 {
-    const weights_work *s = context;
-    const ptrdiff_t first = item * WEIGHT_ROWS, tap = s->rows * s->cols;
-    (void)worker;
-    for (ptrdiff_t i = first; i < smaller(first + WEIGHT_ROWS, s->rows); i++)
-        FOR_FEW_VECTORS(j, m, s->cols) {
-            real *u = s->u + (j / NR * s->rows + i) * NR + j % NR;
-            const ptrdiff_t at = i * s->cols + j;
-            if (s->taps == 3) weights_to_points(u, s->point, &s->w, at, tap, m, 3);
-            else weights_to_points(u, s->point, &s->w, at, tap, m, 5);
-        }
+    return (column / s->panel * s->rows + row) * s->panel + column % s->panel;
 }
 
-static void weights_to_panels(weights_work s)
+/* Some rows of a vector of columns. */
+static void weights_block(const point_weights *s, ptrdiff_t i, ptrdiff_t rows, ptrdiff_t j,
+                          ptrdiff_t m)
 {
-    md_parallel_for(ceil_div(s.rows, WEIGHT_ROWS), (double)(s.rows * s.cols) * 3, weights_item,
-                    &s);
+    real *u = s->u + u_at(s, i, j);
+    real turned[MOST_TAPS * MOST_TAPS * WEIGHT_ROWS * W];
+    masked w = s->w;
+    ptrdiff_t at = i * s->cols + j, row = s->cols, tap = s->rows * s->cols;
+    if (s->turned) {
+        for (int t = 0; t < s->taps * s->taps; t++)
+            copy_turned(turned + t * WEIGHT_ROWS * W, W, &w, t * tap + j * s->rows + i, s->rows, m,
+                        rows);
+        w = (masked){.data = turned}, at = 0, row = W, tap = WEIGHT_ROWS * W;
+    }
+    for (ptrdiff_t r = 0; r < rows; r++, at += row, u += s->panel)
+        if (s->taps == 3) weights_to_points(u, s->point, &w, at, tap, m, 3);
+        else weights_to_points(u, s->point, &w, at, tap, m, 5);
+}
+
+/* Items go down the panels, so that a worker makes whole ones: those that it reads where channels
+   are shared out (channel_groups). */
+static void weights_item(void *context, ptrdiff_t item, int worker)
+{
+    const point_weights *s = context;
+    const ptrdiff_t parts = ceil_div(s->rows, WEIGHT_ROWS), first = item / parts * s->panel;
+    const ptrdiff_t i = item % parts * WEIGHT_ROWS, rows = smaller(WEIGHT_ROWS, s->rows - i);
+    (void)worker;
+    FOR_FEW_VECTORS(j, m, smaller(s->panel, s->cols - first))
+        weights_block(s, i, rows, first + j, m);
+}
+
+static void make_point_weights(point_weights *s)
+{
+    md_parallel_for(ceil_div(s->rows, WEIGHT_ROWS) * ceil_div(s->cols, s->panel),
+                    (double)(s->rows * s->cols) * 3, weights_item, s);
 }
 
 #endif

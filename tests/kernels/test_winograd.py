@@ -138,6 +138,7 @@ def test_same_bits_on_isas_and_threads(name):
     for check in (check_same_on_isas, check_same_on_threads):
         check(forward, x, w, b, padding, relu=True)
         check(backward, dy, x, w, padding, relu_output=y)
+        check(backward, dy, x, w, padding, relu_output=y, mask_dx=True)
 
 
 def test_an_image_does_not_depend_on_its_batch():
