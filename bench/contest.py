@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.contestants import CONTESTANTS
 
-PROBES = ("peak", "memory")  # contestants that measure the machine: see worker.py
+PROBES = ("peak", "memory", "exchange")  # contestants that measure the machine: see worker.py
 ROOT = Path(__file__).resolve().parent.parent
 ANSWER_SECONDS = 600
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

@@ -8,6 +8,9 @@
   loads and multiply-adds get in each other's way.
 - copy: GB/s read plus written by a plain copy (the C library's memcpy, under `numpy.copyto`),
   every thread on arrays of its own, for sizes that live in L1, L2, L3 and memory.
+- exchange: GB/s that the threads read, each of what the next one has just written, the time of
+  writing counted too. The host of a virtual machine may move two processors apart, where they share
+  no cache, and back within seconds: then this figure falls to a third, and the others stay.
 
 Each figure is the median of many short samples: the clock of a busy machine moves.
 """
@@ -86,6 +89,17 @@ def copy_runner(size, threads, at_least=64 << 20):
     return run, moved
 
 
+def exchange_runner(threads):
+    """(run, bytes of one run): the threads read each other's 256 KB, some milliseconds long; None
+    for one thread. ImportError where minidrop is not built."""
+    from minidrop import _kernels
+
+    if threads == 1:
+        return None
+    rounds = 200
+    return lambda: _kernels.exchange(rounds), _kernels.exchange(rounds)
+
+
 def rate(runner, samples=SAMPLES):
     """The median rate of a runner, in thousand millions a second."""
     run, amount = runner
@@ -116,17 +130,20 @@ def fma_rates(threads, kernel="fma_peak"):
 
 def measure_peak(threads):
     """The limits on `threads` threads: {"threads", "fma": {isa: GFLOP/s}, "tile": as "fma",
-    "copy": {level: GB/s}}. The first two are empty where minidrop is not built. Takes seconds; call
-    it in a process that was pinned before it made a thread (`peak_in_own_process` does)."""
+    "copy": {level: GB/s}, "exchange": GB/s or None for one thread}. The first two are empty, and
+    the last None, where minidrop is not built. Takes seconds; call it in a process that was pinned
+    before it made a thread (`peak_in_own_process` does)."""
+    fma, tile, exchange = {}, {}, None
     try:
         fma, tile = fma_rates(threads), fma_rates(threads, "tile_peak")
+        exchange = rate(exchange_runner(threads)) if threads > 1 else None
     except ImportError:
-        fma, tile = {}, {}
+        pass
     copy = {
         level: rate(copy_runner(size, threads), samples=9 if level == "memory" else SAMPLES)
         for level, size in LEVELS.items()
     }
-    return {"threads": threads, "fma": fma, "tile": tile, "copy": copy}
+    return {"threads": threads, "fma": fma, "tile": tile, "copy": copy, "exchange": exchange}
 
 
 def peak_in_own_process(threads):
@@ -137,7 +154,7 @@ def peak_in_own_process(threads):
 
 
 def describe(peak):
-    """A peak as two lines of text."""
+    """A peak as lines of text."""
     fma, tile = (
         "   ".join(f"{isa} {value:.0f}" for isa, value in peak[kind].items())
         for kind in ("fma", "tile")
@@ -148,6 +165,8 @@ def describe(peak):
         f"tile GFLOP/s  {tile or 'not measured'}",
         f"copy GB/s     {copy}",
     ]
+    if peak["exchange"]:
+        lines.append(f"exchange GB/s {peak['exchange']:.0f}")
     return "\n".join(lines)
 
 

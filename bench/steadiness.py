@@ -1,12 +1,16 @@
 """How steady the machine was while a row was measured.
 
-Two probes take part in every row: multiply-adds in registers (or a copy of the row's size), and
-copies in memory, which neighbours on the memory bus slow down without touching a processor. A row
-is unsteady where a probe moved during its rounds, or ran slower than it usually did in this run.
+Probes take part in every row: multiply-adds in registers (or a copy of the row's size); copies in
+memory, which neighbours on the memory bus slow down without touching a processor; and, for several
+threads, what one core reads of another's, which is slow while the host of a virtual machine runs
+them where they share no cache. A row is unsteady where a probe moved during its rounds, or ran
+slower than it usually did in this run.
 What the contestants took plays no part: a row is never asked again for its result.
 """
 
 import statistics
+
+from bench.contest import PROBES
 
 LIMIT = 0.15  # beyond which a row is measured again, and marked if it stays so
 
@@ -22,22 +26,19 @@ def drift(samples):
 
 
 def usual(rows):
-    """{"peak", "memory"}: the rates that three quarters of the rows do not exceed. That of copies
-    as large as the row differs from row to row, and is left out; None where there is none."""
-    peaks = sorted(row["peak"] for row in rows if row["unit"] == "FLOP" and row["peak"])
-    memory = sorted(row["memory"] for row in rows if row["memory"])
-    return {
-        name: rates[3 * len(rates) // 4] if rates else None
-        for name, rates in (("peak", peaks), ("memory", memory))
-    }
+    """{probe: the rate that three quarters of the rows do not exceed}, None where there is none."""
+    rates = {name: sorted(filter(None, (_rate(row, name) for row in rows))) for name in PROBES}
+    return {name: found[3 * len(found) // 4] if found else None for name, found in rates.items()}
+
+
+def _rate(row, probe):
+    """A probe's rate that can be compared with that in other rows: not that of copies as large as
+    the row, which differs from row to row."""
+    return None if probe == "peak" and row["unit"] != "FLOP" else row[probe]
 
 
 def unsteadiness(row, usual):
-    """By how much a probe moved during a row or stayed behind its usual rate, the larger of the
-    two: 0.15 is 15 %."""
-    found = [row["drift"]]
-    if row["unit"] == "FLOP" and row["peak"] and usual["peak"]:
-        found.append(usual["peak"] / row["peak"] - 1)
-    if row["memory"] and usual["memory"]:
-        found.append(usual["memory"] / row["memory"] - 1)
-    return max(found)
+    """By how much a probe moved during a row or stayed behind its usual rate, the most of these:
+    0.15 is 15 %."""
+    rates = [(usual[name], _rate(row, name)) for name in PROBES]
+    return max([row["drift"], *(best / rate - 1 for best, rate in rates if best and rate)])

@@ -28,6 +28,7 @@ def block(row):
     threads = f"{row['threads']} thread{'s' if row['threads'] > 1 else ''}"
     limit = f"   peak {_digits(row['peak'])} {unit}" if row["peak"] else ""
     limit += f"   memory {_digits(row['memory'])} GB/s" if row["memory"] else ""
+    limit += f"   exchange {_digits(row['exchange'])} GB/s" if row["exchange"] else ""
     lines = [f"\n{title:<50} {threads}{limit}"]
     for name, figures in row["contestants"].items():
         share = f"{figures['share']:>5.0%}" if figures["share"] else "     "

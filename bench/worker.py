@@ -158,7 +158,18 @@ class MemoryWorker(Worker):
         return peak.copy_runner(MEMORY_BYTES // self.threads, self.threads)
 
 
-PROBES = {"peak": PeakWorker, "memory": MemoryWorker}
+class ExchangeWorker(Worker):
+    """Takes part in every row of several threads with what one core reads of another's."""
+
+    def work(self, suite, case):
+        try:
+            set_threads("minidrop", self.threads)
+            return peak.exchange_runner(self.threads)
+        except ImportError:
+            return None
+
+
+PROBES = {"peak": PeakWorker, "memory": MemoryWorker, "exchange": ExchangeWorker}
 
 
 def main():

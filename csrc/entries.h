@@ -58,3 +58,4 @@
 .fma_peak = fma_peak,
 .tile_peak = tile_peak,
 .tile_peak_scratch = tile_peak_scratch,
+.exchange = exchange,

@@ -386,6 +386,9 @@ typedef struct md_kernels {
        limit of what loads its operands. Returns the floating-point operations done. */
     double (*tile_peak)(MD_REAL *scratch, ptrdiff_t iterations);
     ptrdiff_t (*tile_peak_scratch)(void); /* reals */
+    /* Every thread writes `reals`, then reads those of the next thread, so many times. Returns the
+       bytes read. rooms: reals, a multiple of 128, for twice as many threads as there are. */
+    double (*exchange)(MD_REAL *rooms, ptrdiff_t reals, ptrdiff_t rounds);
 } md_kernels;
 
 /* ---- dispatch.c ---- */

@@ -250,6 +250,7 @@ cdef extern from "minidrop.h" nogil:
         double (*fma_peak)(void *out, Py_ssize_t iterations) noexcept nogil
         double (*tile_peak)(void *scratch, Py_ssize_t iterations) noexcept nogil
         Py_ssize_t (*tile_peak_scratch)() noexcept nogil
+        double (*exchange)(void *rooms, Py_ssize_t reals, Py_ssize_t rounds) noexcept nogil
 
     const md_kernels *md_table(int is_double)
     const char *md_isa()

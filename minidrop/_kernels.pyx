@@ -317,6 +317,19 @@ def tile_peak(Py_ssize_t iterations):
     return flop
 
 
+def exchange(Py_ssize_t rounds):
+    """Every thread writes 256 KB and reads what the next one has written, `rounds` times: returns
+    the bytes read."""
+    cdef Py_ssize_t reals = 1 << 16
+    cdef const md_kernels *k = md_table(0)
+    cdef void *rooms = take(2 * md_workers() * reals, sizeof(float))
+    cdef double moved
+    with nogil:
+        moved = k.exchange(rooms, reals, rounds)
+    give_back(rooms)
+    return moved
+
+
 # ---- matmul.h ---------------------------------------------------------------------------------
 
 cdef dict _FORMS = {"NN": MD_NN, "NT": MD_NT, "TN": MD_TN}

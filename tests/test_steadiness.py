@@ -12,11 +12,11 @@ def test_drift(samples, moved):
     assert steadiness.drift(samples) == pytest.approx(moved)
 
 
-def measured(peak=100.0, memory=20.0, drift=0.0, unit="FLOP", seconds=1.0):
+def measured(peak=100.0, memory=20.0, exchange=14.0, drift=0.0, unit="FLOP", seconds=1.0):
     """A row as a session measures it, of nobody; `seconds` tells one measurement from another."""
     return {"suite": "matmul", "case": "NN", "threads": 1, "unit": unit, "peak": peak,
-            "memory": memory, "drift": drift, "asked": 1, "took": seconds, "contestants": {},
-            "failed": {}}  # fmt: skip
+            "memory": memory, "exchange": exchange, "drift": drift, "asked": 1, "took": seconds,
+            "contestants": {}, "failed": {}}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,8 @@ def measured(peak=100.0, memory=20.0, drift=0.0, unit="FLOP", seconds=1.0):
         (measured(peak=None), 0),
         (measured(memory=10.0), 1.0),
         (measured(memory=None), 0),
+        (measured(exchange=4.0), 2.5),
+        (measured(exchange=None), 0),
         (measured(peak=80.0, drift=0.4), 0.4),
         (measured(peak=110.0, memory=25.0), 0),
     ],
@@ -38,8 +40,8 @@ def test_unsteadiness(disturbed, moved):
 
 
 def test_usual_of_one_row_and_of_none():
-    assert steadiness.usual([measured()]) == {"peak": 100.0, "memory": 20.0}
-    assert steadiness.usual([]) == {"peak": None, "memory": None}
+    assert steadiness.usual([measured()]) == {"peak": 100.0, "memory": 20.0, "exchange": 14.0}
+    assert steadiness.usual([]) == dict.fromkeys(("peak", "memory", "exchange"))
 
 
 class Replayed(session.Session):

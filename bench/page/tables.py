@@ -157,6 +157,9 @@ def peaks(result):
         for level, value in limits.get("copy", {}).items():
             lines.append([f"copy in {level}, GB/s read and written", run["threads"],
                           f"{value:.0f}"])  # fmt: skip
+        if limits.get("exchange"):
+            lines.append(["read of what another core wrote, GB/s", run["threads"],
+                          f"{limits['exchange']:.0f}"])  # fmt: skip
     return table(["limit", "threads", "measured"], lines)
 
 

@@ -1,5 +1,6 @@
-/* The machine's limits: multiply-adds in registers, as many as a tile has; and the micro-kernel
-   with its operands in L1, which no product or convolution can pass. */
+/* The machine's limits: multiply-adds in registers, as many as a tile has; the micro-kernel with
+   its operands in L1, which no product or convolution can pass; and how fast one core gets what
+   another has written. */
 #include "matmul.h"
 
 typedef struct { real *out; ptrdiff_t iterations; } peak_work;
@@ -52,4 +53,40 @@ static double tile_peak(real *scratch, ptrdiff_t iterations)
     const int workers = md_workers();
     md_parallel_for(workers, 1e9, tile_item, &w);
     return 2.0 * MR * NR * TILE_K * (double)iterations * workers;
+}
+
+/* ---- from core to core ---- */
+
+typedef struct { real *rooms; ptrdiff_t reals, workers; } exchange_work;
+
+static void write_room(void *context, ptrdiff_t item, int worker)
+{
+    const exchange_work *w = context;
+    real *room = w->rooms + item * w->reals;
+    (void)worker;
+    FOR_VECTORS(i, m, w->reals) store_some(room + i, zero(), m);
+}
+
+/* Each reads the next one's room; the sum goes where the compiler has to make it. */
+static void read_room(void *context, ptrdiff_t item, int worker)
+{
+    const exchange_work *w = context;
+    const real *room = w->rooms + (item + 1) % w->workers * w->reals;
+    vf sum[8];
+    (void)worker;
+    EACH(v, 8) sum[v] = zero();
+    for (ptrdiff_t i = 0; i + 8 * W <= w->reals; i += 8 * W)
+        EACH(v, 8) sum[v] += load(room + i + v * W);
+    EACH(v, 7) sum[0] += sum[v + 1];
+    store(w->rooms + (w->workers + item) * w->reals, sum[0]);
+}
+
+static double exchange(real *rooms, ptrdiff_t reals, ptrdiff_t rounds)
+{
+    exchange_work w = {rooms, reals, md_workers()};
+    for (ptrdiff_t i = 0; i < rounds; i++) {
+        md_parallel_for(w.workers, 1e9, write_room, &w);
+        md_parallel_for(w.workers, 1e9, read_room, &w);
+    }
+    return (double)(rounds * w.workers * reals) * sizeof(real);
 }

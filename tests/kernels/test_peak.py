@@ -5,7 +5,7 @@ import pytest
 from minidrop import _kernels
 
 
-@pytest.mark.parametrize("peak", [_kernels.fma_peak, _kernels.tile_peak])
+@pytest.mark.parametrize("peak", [_kernels.fma_peak, _kernels.tile_peak, _kernels.exchange])
 def test_work_grows_with_iterations_and_threads(isa, peak):
     _kernels.set_num_threads(1)
     one = peak(100)
