@@ -20,7 +20,7 @@ static double tile_peak(real *scratch, ptrdiff_t iterations)
 static double exchange(real *rooms, ptrdiff_t reals, ptrdiff_t rounds)
 {
     for (ptrdiff_t i = 0; i < rounds; i++) {
-        memset(rooms, 0, (size_t)reals * sizeof(real));
+        memset(rooms, 0, (size_t)(reals + 1) * sizeof(real));
         for (ptrdiff_t j = 0; j < reals; j++) rooms[reals] += rooms[j];
     }
     return (double)(rounds * reals) * sizeof(real);
