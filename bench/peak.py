@@ -89,12 +89,13 @@ def copy_runner(size, threads, at_least=64 << 20):
     return run, moved
 
 
-def exchange_runner(threads):
-    """(run, bytes of one run): the threads read each other's 256 KB, some milliseconds long; None
-    for one thread. ImportError where minidrop is not built."""
+def exchange_runner():
+    """(run, bytes of one run): md.get_num_threads() threads read each other's 256 KB, for some
+    milliseconds; None for one thread. ImportError where minidrop is not built."""
+    import minidrop as md
     from minidrop import _kernels
 
-    if threads == 1:
+    if md.get_num_threads() == 1:
         return None
     rounds = 200
     return lambda: _kernels.exchange(rounds), _kernels.exchange(rounds)
@@ -136,7 +137,8 @@ def measure_peak(threads):
     fma, tile, exchange = {}, {}, None
     try:
         fma, tile = fma_rates(threads), fma_rates(threads, "tile_peak")
-        exchange = rate(exchange_runner(threads)) if threads > 1 else None
+        runner = exchange_runner()  # on the threads that fma_rates chose
+        exchange = rate(runner) if runner else None
     except ImportError:
         pass
     copy = {

@@ -164,7 +164,7 @@ class ExchangeWorker(Worker):
     def work(self, suite, case):
         try:
             set_threads("minidrop", self.threads)
-            return peak.exchange_runner(self.threads)
+            return peak.exchange_runner()
         except ImportError:
             return None
 

@@ -59,6 +59,7 @@ static double tile_peak(real *scratch, ptrdiff_t iterations)
 
 typedef struct { real *rooms; ptrdiff_t reals, workers; } exchange_work;
 
+/* By stores: a memset may go past the caches. */
 static void write_room(void *context, ptrdiff_t item, int worker)
 {
     const exchange_work *w = context;

@@ -141,8 +141,7 @@ static void at_points(const gradient_block *b)
         const real *dm = b->r.m + p * s->m_point;
         ask(&next, p, POINTS2);
         if (d->wants_dw) du_product(b->r.du + p * du_reals(s), v, dm, s, tiles, b->in, b->resume);
-        if (d->dx)
-            point_product(v, s->in, dm, s->outs, &b->w->ut, p, tiles, b->in);
+        if (d->dx) point_product(v, s->in, dm, s->outs, &b->w->ut, p, tiles, b->in);
     }
 }
 
@@ -158,11 +157,13 @@ static void dx_from_points(const gradient_block *b)
     for (ptrdiff_t i = 0; i < b->images; i++) {
         const ptrdiff_t at = (b->first + i) * x_reals(g) + from;
         real *dx = d->dx + at;
-        for (ptrdiff_t row = 0; b->strip == 0 && row < rows; row++)
-            FOR_FEW_VECTORS(j, m, reals) store_some(dx + row * g->cin + j, zero(), m);
+        if (b->strip == 0)
+            for (ptrdiff_t row = 0; row < rows; row++)
+                FOR_FEW_VECTORS(j, m, reals) store_some(dx + row * g->cin + j, zero(), m);
         dx_strip(dx, b->r.v + i * b->count * s->in + from, s, b->strip, b->in.count);
-        for (ptrdiff_t row = 0; g->masks_dx && b->strip + 1 == s->strips && row < rows; row++)
-            mask_dx(dx + row * g->cin, d->x + at + row * g->cin, reals);
+        if (g->masks_dx && b->strip + 1 == s->strips)
+            for (ptrdiff_t row = 0; row < rows; row++)
+                mask_dx(dx + row * g->cin, d->x + at + row * g->cin, reals);
     }
 }
 

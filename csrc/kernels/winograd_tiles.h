@@ -1,7 +1,7 @@
 /* Tiles on their way to the 36 points and back, W channels at a time.
 
        x   --tile_to_points-->     V  --,                             to_points
-                                         products per point (winograd_products.h)
+                                         products per point (winograd.h)
        y   <--tile_from_points--   M  <-'                             from_points
 
        dx  <--add_tile-->          dV                                 to_points_transposed
