@@ -1,6 +1,6 @@
 /* 2-d convolution, channels last and direct: y = x * w slides over x (slide.h), image by image.
-   With pooling, the unpooled image goes to scratch that stays in L2, and is pooled from there; with
-   dropout, y is dropped while it is in the cache. */
+   With pooling, the rows before it, z, go band by band to scratch that stays in a cache, and are
+   pooled from there; with dropout, y is dropped while it is in the cache. */
 #ifndef MD_CONV2D_H
 #define MD_CONV2D_H
 
@@ -8,6 +8,8 @@
 #include "depthwise.h"
 #include "patches.h"
 #include "window.h"
+
+enum { PATCHED = 1 << 11 };  /* reals of z behind patches, which are made in bands anyway: in L1 */
 
 typedef struct {
     const slide *slide;
@@ -21,27 +23,38 @@ typedef struct {
     const md_drop *drop;
 } slide_work;
 
+/* Rows y0 .. y1 of y, of one image, from bands of z. */
+static void pooled_rows(const slide_work *w, ptrdiff_t image, ptrdiff_t y0, ptrdiff_t y1,
+                        const real *source, real *border)
+{
+    const slide *s = w->slide;
+    const ptrdiff_t p = w->pool, cols = s->cols / p, channels = s->channels * s->groups;
+    const ptrdiff_t most = larger(1, (s->patches ? PATCHED : Z_BAND) / larger(1, p * s->row));
+    real *z = border + w->z_at;
+    for (ptrdiff_t y = y0, rows; y < y1; y += rows) {
+        rows = smaller(most, y1 - y);
+        const ptrdiff_t at = image * w->target_image + y * cols * channels;
+        slide_rows(s, z, source, y * p, (y + rows) * p, border);
+        window_max(w->target + at, w->where ? w->where + at : NULL, z, rows, cols, channels,
+                   s->cols, p);
+    }
+}
+
 static void slide_item(void *context, ptrdiff_t item, int worker)
 {
     const slide_work *w = context;
     const slide *s = w->slide;
     const ptrdiff_t image = item / w->items_per_image, part = item % w->items_per_image;
-    const ptrdiff_t rows = s->rows / w->pool, p = w->pool;
+    const ptrdiff_t rows = s->rows / w->pool;
+    const ptrdiff_t row = s->cols / w->pool * s->channels * s->groups;   /* of y */
     const ptrdiff_t y0 = part * rows / w->items_per_image;
     const ptrdiff_t y1 = (part + 1) * rows / w->items_per_image;
     const real *source = w->source + image * w->source_image;
     real *border = w->workers + worker * w->per_worker;
-    real *target = w->target + image * w->target_image;
-    const ptrdiff_t cols = s->cols / p, channels = s->channels * s->groups;
-    const ptrdiff_t at = y0 * cols * channels, from = image * w->target_image + at;
-    if (p == 1) slide_rows(s, target, source, y0, y1, border);
-    else {
-        real *z = border + w->z_at;
-        slide_rows(s, z, source, y0 * p, y1 * p, border);
-        window_max(target + at, w->where ? w->where + from : NULL, z + y0 * p * s->row, y1 - y0,
-                   cols, channels, s->cols, p);
-    }
-    if (w->drop) drop_tail(w->drop, w->target, from, (y1 - y0) * cols * channels);
+    if (w->pool > 1) pooled_rows(w, image, y0, y1, source, border);
+    else slide_rows(s, w->target + image * w->target_image + y0 * s->row, source, y0, y1, border);
+    if (w->drop)
+        drop_tail(w->drop, w->target, image * w->target_image + y0 * row, (y1 - y0) * row);
 }
 
 /* Every image of a batch; few images are cut into parts of rows, so that threads can share one. */

@@ -1,5 +1,6 @@
 /* The three gradients of a convolution in one sweep, an image at a time, so that dz, the gradient
-   before pooling and relu, stays in L2 for all of them:
+   before pooling and relu, stays in L2 for all of them; a band of rows at a time where dx does not
+   want all:
 
      dx   slides over dz with the kernel turned round and transposed; with a stride, once for each
           phase of it, so that no zeros are inserted; conv2d_thin.h has it for few channels;
@@ -76,26 +77,29 @@ static void dx_phases(const md_conv *g, const real *w, const real *dx, const con
 
 /* ---- the gradient of bias ---- */
 
-/* db (+)= the sum of dz over the pixels of one image: `side` vectors of channels at a time, since
-   each sum waits for itself. */
-INLINE void db_columns(real *db, const real *dz, const md_conv *g, int resume, const int side)
+/* db (+)= the sum of dz over so many pixels: `side` vectors of channels at a time, since each sum
+   waits for itself. */
+INLINE void db_columns(real *db, const real *dz, ptrdiff_t pixels, ptrdiff_t channels, int resume,
+                       const int side)
 {
     vf sum[4];
     EACH(v, side) sum[v] = resume ? load(db + v * W) : zero();
-    for (ptrdiff_t i = 0; i < g->oh * g->ow; i++, dz += g->cout)
+    for (ptrdiff_t i = 0; i < pixels; i++, dz += channels)
         EACH(v, side) sum[v] += load(dz + v * W);
     EACH(v, side) store(db + v * W, sum[v]);
 }
 
-static void db_image(real *db, const real *dz, const md_conv *g, int resume)
+static void db_pixels(real *db, const real *dz, ptrdiff_t pixels, ptrdiff_t channels, int resume)
 {
     ptrdiff_t j = 0;
-    for (; j + 4 * W <= g->cout; j += 4 * W) db_columns(db + j, dz + j, g, resume, 4);
-    for (; j + 2 * W <= g->cout; j += 2 * W) db_columns(db + j, dz + j, g, resume, 2);
-    for (ptrdiff_t m; j < g->cout; j += W) {
-        m = smaller(W, g->cout - j);
+    for (; j + 4 * W <= channels; j += 4 * W)
+        db_columns(db + j, dz + j, pixels, channels, resume, 4);
+    for (; j + 2 * W <= channels; j += 2 * W)
+        db_columns(db + j, dz + j, pixels, channels, resume, 2);
+    for (ptrdiff_t m; j < channels; j += W) {
+        m = smaller(W, channels - j);
         vf sum = resume ? load_some(db + j, m) : zero();
-        for (const real *z = dz + j; z < dz + z_reals(g); z += g->cout) sum += load_some(z, m);
+        for (ptrdiff_t i = 0; i < pixels; i++) sum += load_some(dz + i * channels + j, m);
         store_some(db + j, sum, m);
     }
 }
@@ -122,15 +126,33 @@ static void through_relu(real *dz, const real *dy, real scale, const real *y, pt
     }
 }
 
-/* The gradient of one image before dropout, pooling and relu, in `room` unless it is dy itself. */
+/* Rows y0 .. y1 of the gradient of one image before dropout, pooling and relu, in `room` unless
+   they are those of dy itself. y0 begins a row of windows. */
+static const real *dz_rows(real *room, const image_gradients *image, const md_conv *g,
+                           ptrdiff_t y0, ptrdiff_t y1)
+{
+    const ptrdiff_t first = y0 / g->pool, end = y1 / g->pool;   /* rows of windows */
+    const ptrdiff_t cols = g->ow / g->pool, at = first * cols * g->cout;
+    const real *dy = image->dy + at, *y = image->y ? image->y + at : NULL;
+    if (g->pool > 1)
+        window_scatter(room, dy, drop_scale(g), y, image->where + at,
+                       end - first, cols, g->cout, y1 - y0, g->ow, g->pool);
+    else if (y) through_relu(room, dy, drop_scale(g), y, (y1 - y0) * g->ow * g->cout);
+    else return dy;
+    return room;
+}
+
 static const real *dz_image(real *room, const image_gradients *image, const md_conv *g)
 {
-    if (g->pool > 1)
-        window_scatter(room, image->dy, drop_scale(g), image->y, image->where, g->oh / g->pool,
-                       g->ow / g->pool, g->cout, g->oh, g->ow, g->pool);
-    else if (image->y) through_relu(room, image->dy, drop_scale(g), image->y, y_reals(g));
-    else return image->dy;
-    return room;
+    return dz_rows(room, image, g, 0, g->oh);
+}
+
+/* Rows of dz that are made together: whole windows; all rows where dx slides over them. */
+INLINE ptrdiff_t dz_together(const image_gradients *image, const md_conv *g)
+{
+    if (image->dx || is_depthwise(g)) return g->oh;
+    const ptrdiff_t rows = larger(sweep_rows(g), Z_BAND / larger(1, g->ow * g->cout));
+    return round_up(rows, g->pool);
 }
 
 static void dense_image(const image_gradients *image, const backward_work *w, real *border,
@@ -138,19 +160,21 @@ static void dense_image(const image_gradients *image, const backward_work *w, re
 {
     const md_conv *g = w->g;
     const frame f = x_frame(g);
+    const ptrdiff_t together = dz_together(image, g);
     real *z = border + border_reals(g), *more = z + round_up(z_reals(g), 16);
-    const real *dz = dz_image(z, image, g), *x = image->x;
-    if (image->db) db_image(image->db, dz, g, resume);
-    if (image->dw) {
-        if (is_framed(&f) && !is_depthwise(g)) {
-            copy_framed(border, x, &f, 0, f.rows);
-            x = border;
-        }
-        if (is_depthwise(g)) depthwise_dw(image->dw, x, dz, &w->forward, resume);
-        else dw_image(image->dw, x, dz, g, resume, more);
+    const real *dz = NULL, *x = image->x;
+    if (image->dw && is_framed(&f) && !is_depthwise(g)) {
+        copy_framed(border, x, &f, 0, f.rows);
+        x = border;
     }
-    if (image->dx && is_thin(g))
-        thin_dx(image->dx, dz, w->thin, g, more);
+    for (ptrdiff_t y = 0, end; y < g->oh; y = end, resume = 1) {
+        end = smaller(y + together, g->oh);
+        dz = dz_rows(z, image, g, y, end);
+        if (image->db) db_pixels(image->db, dz, (end - y) * g->ow, g->cout, resume);
+        if (image->dw && is_depthwise(g)) depthwise_dw(image->dw, x, dz, &w->forward, resume);
+        else if (image->dw) dw_rows(image->dw, x, dz, y, end, g, resume, more);
+    }
+    if (image->dx && is_thin(g)) thin_dx(image->dx, dz, w->thin, g, more);
     else if (image->dx)
         for (ptrdiff_t phase = 0; phase < phases(g); phase++) {
             const slide *s = w->room.phases + phase;

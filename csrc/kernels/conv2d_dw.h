@@ -77,14 +77,14 @@ static void dw_taps(real *dw, const real *x, const real *dz, const sweep *s, con
     }
 }
 
-/* A sweep's dz is copied in panels; but few rows of dw, as in a first layer, do not repay that, and
-   want tiles wider than a panel. */
+/* A sweep's dz, from `dz` on, is copied in panels; but few rows of dw, as in a first layer, do not
+   repay that, and want tiles wider than a panel. */
 static void dw_sweep(real *dw, const real *x, const real *dz, const sweep *s, const md_conv *g,
                      int resume, real *room)
 {
     const ptrdiff_t in = group_in(g), out = group_out(g), rows = joined_taps(g) * in;
     const ptrdiff_t pixels = s->rows * s->cols;
-    const masked from = {.data = dz + (s->y0 * g->ow + s->x0) * g->cout};
+    const masked from = {.data = dz};
     const int copies = tile_vectors(rows) == NV && g->kh * g->kw * in >= 8 * MR;
     for (ptrdiff_t group = 0; group < g->groups; group++)
         for (ptrdiff_t j = 0; j < out; j += SWEEP_COLUMNS) {
@@ -99,16 +99,20 @@ static void dw_sweep(real *dw, const real *x, const real *dz, const sweep *s, co
         }
 }
 
-static void dw_image(real *dw, const real *x, const real *dz, const md_conv *g, int resume,
-                     real *room)
+INLINE ptrdiff_t sweep_rows(const md_conv *g) { return larger(1, SWEEP / g->ow); }
+
+/* From rows y0 .. y1 of dz, the first of which stands at `dz`. */
+static void dw_rows(real *dw, const real *x, const real *dz, ptrdiff_t y0, ptrdiff_t y1,
+                    const md_conv *g, int resume, real *room)
 {
-    const ptrdiff_t rows = larger(1, SWEEP / g->ow), cols = smaller(SWEEP, g->ow);
-    for (ptrdiff_t y = 0; y < g->oh; y += rows)
+    const ptrdiff_t rows = sweep_rows(g), cols = smaller(SWEEP, g->ow);
+    for (ptrdiff_t y = y0; y < y1; y += rows)
         for (ptrdiff_t x0 = 0; x0 < g->ow; x0 += cols, resume = 1) {
-            const sweep s = {y, smaller(rows, g->oh - y), x0, smaller(cols, g->ow - x0)};
+            const sweep s = {y, smaller(rows, y1 - y), x0, smaller(cols, g->ow - x0)};
+            const real *from = dz + ((y - y0) * g->ow + x0) * g->cout;
             if (has_few_taps(g->cin, g->stride_w, g->kh * g->kw))
-                dw_taps(dw, x, dz + (y * g->ow + x0) * g->cout, &s, g, resume);
-            else dw_sweep(dw, x, dz, &s, g, resume, room);
+                dw_taps(dw, x, from, &s, g, resume);
+            else dw_sweep(dw, x, from, &s, g, resume, room);
         }
 }
 

@@ -37,8 +37,11 @@ INLINE ptrdiff_t border_reals(const md_conv *g)
 {
     if (is_depthwise(g)) return 0;       /* taps beside the image are left out */
     const frame x = x_frame(g), dz = dz_frame(g);
-    return larger(frame_reals(&x), frame_reals(&dz));
+    return round_up(larger(frame_reals(&x), frame_reals(&dz)), 16);
 }
+/* Reals of z or dz, about, that are made together where not all of an image must be: part of L2. */
+enum { Z_BAND = 1 << 16 };
+
 /* dw takes pixels in by so many, and so many columns of their dz at a time, to share L1 and L2. */
 enum { SWEEP = 128, SWEEP_COLUMNS = 16 * NR };
 INLINE ptrdiff_t sweep_reals(const md_conv *g)

@@ -169,7 +169,7 @@ INLINE void depthwise_strips(const slide *s, real *target, const real *source, p
         const int apart = there.first > 0 || there.end < whole.end || count < STRIP_PIXELS;
         for (ptrdiff_t y = y0; y < y1; y++) {
             const tap_grid taps = taps_of(s, y, met(&s->down, y), from, every);
-            real *to = target + s->offset + y * s->row + from * s->col;
+            real *to = target + s->offset + (y - y0) * s->row + from * s->col;
             if (apart) depthwise_strip(s, to, source, &taps, there, count, across);
             else depthwise_strip(s, to, source, &taps, whole, STRIP_PIXELS, across);
         }
@@ -189,14 +189,14 @@ static void depthwise_any(const slide *s, real *target, const real *source, ptrd
         const span across = alone ? met(&s->across, x) : every;
         for (ptrdiff_t y = y0; y < y1; y++) {
             const tap_grid taps = taps_of(s, y, met(&s->down, y), from, across);
-            real *to = target + s->offset + y * s->row + from * s->col;
+            real *to = target + s->offset + (y - y0) * s->row + from * s->col;
             if (alone) depthwise_pixels(s, to, source, &taps, AT_A_SIDE, 1);
             else depthwise_pixels(s, to, source, &taps, PAIR, NEIGHBOURS);
         }
     }
 }
 
-/* Rows y0 .. y1 of the target, of one image. */
+/* As slide_rows. */
 static void depthwise_rows(const slide *s, real *target, const real *source, ptrdiff_t y0,
                            ptrdiff_t y1)
 {

@@ -45,7 +45,7 @@ static void write_patches(real *to, const slide *s, const real *source, ptrdiff_
                            s->cols);
 }
 
-/* Rows y0 .. y1 of the target, which begin at row y0 step_y of the framed image: at `source`. */
+/* As slide_rows, where `source` is row y0 step_y of the framed image. */
 static void patch_rows(const slide *s, real *target, const real *source, ptrdiff_t y0,
                        ptrdiff_t y1)
 {
@@ -61,7 +61,7 @@ static void patch_rows(const slide *s, real *target, const real *source, ptrdiff
         for (ptrdiff_t j = 0; j < s->channels; j += NR) {
             t.cols = smaller(NR, s->channels - j);
             t.b = s->panels + j * s->depth;
-            t.c = target + s->offset + y * s->row + j;
+            t.c = target + s->offset + (y - y0) * s->row + j;
             t.bias = s->bias ? s->bias + j : NULL;
             tile_column(&t, lines * s->cols);
         }

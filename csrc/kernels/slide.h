@@ -97,7 +97,7 @@ static swath swath_of(const slide *s, ptrdiff_t y0, ptrdiff_t y1)
 
 /* ---- one panel: a tile t whose b stands at its weights, for runs first .. end ---- */
 
-/* Rows of the target: a is row y0 of the source, c row 0 of the target. */
+/* Rows of the target: a is row y0 of the source, c of the target. */
 INLINE void panel_rows(const slide *s, md_tile *t, const real *a, real *c, const swath *b,
                        ptrdiff_t first, ptrdiff_t end)
 {
@@ -109,7 +109,7 @@ INLINE void panel_rows(const slide *s, md_tile *t, const real *a, real *c, const
         t->runs = s->runs + from;
         t->nruns = to - from;
         t->a = a + (y - b->y0) * s->step_y * s->frame.row + x * t->a_row;
-        t->c = c + y * s->row + x * s->col;
+        t->c = c + (y - b->y0) * s->row + x * s->col;
         tile_column(t, (apart ? b->inner.end : s->cols) - x);
     }
 }
@@ -134,13 +134,13 @@ static void panel_sides(const slide *s, const md_tile *panel, const real *a, rea
                                        run->b + taps.first * channels * NR};
         }
         t.a = a + (b->whole.first - b->y0) * a_row + x * panel->a_row;
-        t.c = c + b->whole.first * s->row + x * s->col;
+        t.c = c + (b->whole.first - b->y0) * s->row + x * s->col;
         tile_column(&t, b->whole.end - b->whole.first);
     }
 }
 
-/* Rows y0 .. y1 of the target, which begin at row y0 step_y of the image: at `source`. next: what
-   is asked for meanwhile, that of the band below, or NULL. */
+/* As slide_rows, where `source` is row y0 step_y of the image. next: what is asked for meanwhile,
+   that of the band below, or NULL. */
 static void slide_band(const slide *s, real *target, const real *source, ptrdiff_t y0,
                        ptrdiff_t y1, const real *next)
 {
@@ -171,7 +171,8 @@ static void slide_band(const slide *s, real *target, const real *source, ptrdiff
     }
 }
 
-/* Rows y0 .. y1 of the target, of one image. `border` has room for the framed source. */
+/* Rows y0 .. y1 of an image's target, the first of which stands at `target`. `border` has room for
+   the framed source. */
 static void slide_rows(const slide *s, real *target, const real *source, ptrdiff_t y0,
                        ptrdiff_t y1, real *border)
 {
@@ -196,8 +197,8 @@ static void slide_rows(const slide *s, real *target, const real *source, ptrdiff
     for (ptrdiff_t i = 0; i < bands; i++) {
         const ptrdiff_t from = i * rows / bands, to = (i + 1) * rows / bands;
         const real *next = source + to * s->step_y * s->frame.row;
-        slide_band(s, target, source + from * s->step_y * s->frame.row, y0 + from, y0 + to,
-                   framed ? NULL : next);
+        slide_band(s, target + from * s->row, source + from * s->step_y * s->frame.row, y0 + from,
+                   y0 + to, framed ? NULL : next);
     }
 }
 

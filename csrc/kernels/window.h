@@ -16,29 +16,39 @@ INLINE void take_window(vf *best, vf *place, vf v, ptrdiff_t q)
     *place = blend(wins, as_real(set1_int(q)), *place);
 }
 
+/* Both of these are written for any p, and compiled for 2 apart. */
+
+INLINE void max_of(real *y, uint8_t *where, const real *z, ptrdiff_t rows, ptrdiff_t cols,
+                   ptrdiff_t c, ptrdiff_t z_cols, const ptrdiff_t p)
+{
+    for (ptrdiff_t r = 0; r < rows; r++)
+        for (ptrdiff_t x = 0; x < cols; x++) {
+            const ptrdiff_t i = (r * cols + x) * c;
+            const real *window = z + (r * p * z_cols + x * p) * c;
+            FOR_FEW_VECTORS(j, m, c) {
+                vf best = load_some(window + j, m), place = zero();
+                for (ptrdiff_t qy = 0; qy < p; qy++)
+                    for (ptrdiff_t qx = qy == 0; qx < p; qx++) {
+                        const vf v = load_some(window + (qy * z_cols + qx) * c + j, m);
+                        take_window(&best, &place, v, qy * p + qx);
+                    }
+                store_some(y + i + j, best, m);
+                if (where) store_places(where, i + j, as_int(place), m, 0);
+            }
+        }
+}
+
 /* y, where (rows, cols, c) from z, an image of z_cols pixels across. where may be NULL. */
 static void window_max(real *y, uint8_t *where, const real *z, ptrdiff_t rows, ptrdiff_t cols,
                        ptrdiff_t c, ptrdiff_t z_cols, ptrdiff_t p)
 {
-    for (ptrdiff_t i = 0; i < rows * cols; i++) {
-        const real *window = z + (i / cols * p * z_cols + i % cols * p) * c;
-        FOR_FEW_VECTORS(j, m, c) {
-            vf best = load_some(window + j, m), place = zero();
-            for (ptrdiff_t q = 1; q < p * p; q++) {
-                const vf v = load_some(window + (q / p * z_cols + q % p) * c + j, m);
-                take_window(&best, &place, v, q);
-            }
-            store_some(y + i * c + j, best, m);
-            if (where) store_places(where, i * c + j, as_int(place), m, 0);
-        }
-    }
+    if (p == 2) max_of(y, where, z, rows, cols, c, z_cols, 2);
+    else max_of(y, where, z, rows, cols, c, z_cols, p);
 }
 
-/* dz (z_rows, z_cols, c): dy scale at the winner of its window, zero elsewhere; with y given, only
-   where y is positive (the gradient of a relu before the pooling). */
-static void window_scatter(real *dz, const real *dy, real scale, const real *y,
-                           const uint8_t *where, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t c,
-                           ptrdiff_t z_rows, ptrdiff_t z_cols, ptrdiff_t p)
+INLINE void scatter_of(real *dz, const real *dy, real scale, const real *y, const uint8_t *where,
+                       ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t c, ptrdiff_t z_rows,
+                       ptrdiff_t z_cols, const ptrdiff_t p)
 {
     for (ptrdiff_t r = 0; r < rows; r++) {
         for (ptrdiff_t x = 0; x < cols; x++) {
@@ -48,9 +58,10 @@ static void window_scatter(real *dz, const real *dy, real scale, const real *y,
                 const vi place = load_places(where, i + j, m, 0);
                 vf d = load_some(dy + i + j, m) * set1(scale);
                 if (y) d = keep(lt(zero(), load_some(y + i + j, m)), d);
-                for (ptrdiff_t q = 0; q < p * p; q++)
-                    store_some(window + (q / p * z_cols + q % p) * c + j,
-                               as_real(as_int(d) & (place == set1_int(q))), m);
+                for (ptrdiff_t qy = 0; qy < p; qy++)
+                    for (ptrdiff_t qx = 0; qx < p; qx++)
+                        store_some(window + (qy * z_cols + qx) * c + j,
+                                   keep(same(place, set1_int(qy * p + qx)), d), m);
             }
         }
         for (ptrdiff_t y0 = r * p; y0 < (r + 1) * p; y0++)   /* pixels right of the last window */
@@ -59,6 +70,16 @@ static void window_scatter(real *dz, const real *dy, real scale, const real *y,
     }
     memset(dz + rows * p * z_cols * c, 0,
            (size_t)((z_rows - rows * p) * z_cols * c) * sizeof(real));
+}
+
+/* dz (z_rows, z_cols, c): dy scale at the winner of its window, zero elsewhere; with y given, only
+   where y is positive (the gradient of a relu before the pooling). */
+static void window_scatter(real *dz, const real *dy, real scale, const real *y,
+                           const uint8_t *where, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t c,
+                           ptrdiff_t z_rows, ptrdiff_t z_cols, ptrdiff_t p)
+{
+    if (p == 2) scatter_of(dz, dy, scale, y, where, rows, cols, c, z_rows, z_cols, 2);
+    else scatter_of(dz, dy, scale, y, where, rows, cols, c, z_rows, z_cols, p);
 }
 
 #endif

@@ -115,7 +115,8 @@ static void dz_to_points(const gradient_block *b)
         const image_gradients image = {.dy = d->dy + at, .y = g->relu ? d->y + at : NULL,
                                        .where = g->pool > 1 ? d->where + at : NULL};
         const real *dz = made ? b->r.dz : dz_image(b->r.dz, &image, g);
-        if (b->db && b->strip == 0) db_image(b->db, dz, g, b->resume || i > 0);
+        if (b->db && b->strip == 0)
+            db_pixels(b->db, dz, g->oh * g->ow, g->cout, b->resume || i > 0);
         dz_strip(b->r.m + i * b->count * s->outs, dz, s, b->strip);
     }
 }

@@ -16,8 +16,6 @@ from helpers import (
     integers,
     normals,
     on_isa,
-    unpooled,
-    windows,
 )
 
 from minidrop import _kernels
@@ -184,38 +182,6 @@ def test_dx_is_masked_by_the_relu_before(isa, channels, options, want_dw):
     if want_dw:
         assert_same_bits(masked[1], plain[1])
         assert_same_bits(masked[2], plain[2])
-
-
-@pytest.mark.parametrize("channels", [*GROUPS.values(), (1, 33, 1)], ids=[*GROUPS, "vectors"])
-@pytest.mark.parametrize("pool", [2, 3, 5])
-@pytest.mark.parametrize("relu", [False, True])
-def test_pool_is_fused_with_the_same_bits(isa, channels, pool, relu):
-    for n, padding in ((2, 0), (17, 1)):
-        x, w, b = conv_inputs(n, (8, 9), (3, 2), channels)  # whole numbers: ties in the windows
-        where = (1, padding, 1, channels[2])
-        y = _kernels.conv2d_forward(x, w, b, *where, relu=relu)
-        value, winners = check_kernel(
-            isa,
-            _kernels.conv2d_forward,
-            x,
-            w,
-            b,
-            *where,
-            relu=relu,
-            pool=pool,
-            want_where=True,
-            exact=True,
-        )
-        np.testing.assert_array_equal(value, windows(y, pool).max(3), strict=True)
-        np.testing.assert_array_equal(winners, windows(y, pool).argmax(3))
-
-        dy = integers(value.shape, 4)
-        pooled = {"pool": pool, "where": winners, "relu_output": value if relu else None}
-        got = check_kernel(isa, _kernels.conv2d_backward, dy, x, w, *where, **pooled, exact=True)
-        dz = np.where(value > 0, dy, np.float32(0)) if relu else dy
-        dz = unpooled(dz, winners, y.shape, pool)
-        for a, e in zip(got, _kernels.conv2d_backward(dz, x, w, *where), strict=True):
-            np.testing.assert_array_equal(a, e, strict=True)
 
 
 BIT_CASES = {
