@@ -9,15 +9,18 @@
 
 enum { AHEAD_BLOCKS = 5 };
 
-typedef struct { const char *data; ptrdiff_t rows, lines, pitch; } ahead_block; /* lines of a row */
+/* Rows of so many lines; which line of a row is next; lines that are left, and that are asked for
+   in a part. */
+typedef struct { const char *row; ptrdiff_t pitch, lines, next, left, each; } ahead_block;
 
-typedef struct { ahead_block blocks[AHEAD_BLOCKS]; int count; } ahead;
+/* Asked for in so many parts, one after the other. */
+typedef struct { ptrdiff_t parts; int count; ahead_block blocks[AHEAD_BLOCKS]; } ahead;
 
 INLINE void want_rows(ahead *a, const real *from, ptrdiff_t rows, ptrdiff_t pitch, ptrdiff_t reals)
 {
-    a->blocks[a->count++] = (ahead_block){(const char *)from, larger(rows, 0),
-                                          ceil_div(larger(reals, 0), LINE_REALS),
-                                          pitch * (ptrdiff_t)sizeof(real)};
+    const ptrdiff_t lines = ceil_div(larger(reals, 0), LINE_REALS), all = larger(rows, 0) * lines;
+    a->blocks[a->count++] = (ahead_block){(const char *)from, pitch * (ptrdiff_t)sizeof(real),
+                                          lines, 0, all, ceil_div(all, a->parts)};
 }
 INLINE void want(ahead *a, const void *from, size_t bytes)
 {
@@ -31,19 +34,15 @@ enum { ASK_AHEAD = 4096 };
 /* The line at p, to L2. Outside of an array it does no harm. */
 INLINE void ask_line(const void *p) { __builtin_prefetch(p, 0, 2); }
 
-/* Part number `part` of so many of everything. */
-static void ask(const ahead *a, ptrdiff_t part, ptrdiff_t parts)
+/* The next part of everything. */
+static void ask(ahead *a)
 {
-    for (int i = 0; i < a->count; i++) {
-        const ahead_block *b = a->blocks + i;
-        const ptrdiff_t all = b->rows * b->lines, first = all * part / parts;
-        const ptrdiff_t count = all * (part + 1) / parts - first;
-        if (!count) continue;
-        ptrdiff_t line = first % b->lines;
-        const char *row = b->data + first / b->lines * b->pitch;
+    for (ahead_block *b = a->blocks; b < a->blocks + a->count; b++) {
+        const ptrdiff_t count = smaller(b->each, b->left);
+        b->left -= count;
         for (ptrdiff_t l = 0; l < count; l++) {
-            ask_line(row + line * LINE_BYTES);
-            if (++line == b->lines) line = 0, row += b->pitch;
+            ask_line(b->row + b->next * LINE_BYTES);
+            if (++b->next == b->lines) b->next = 0, b->row += b->pitch;
         }
     }
 }

@@ -84,7 +84,7 @@ static void turn_back(real *w, const real *turned, const md_conv *g)
 /* Every pixel's patch of dx takes in the weights of its channels; all for one vector of ci, before
    the next, so that the weights stay in L1. Each row asks for some lines of what is wanted next. */
 static void sparse_dx(real *planes, const real *turned, const band *b, const md_conv *g,
-                      const ahead *next, ptrdiff_t part, ptrdiff_t parts)
+                      ahead *next)
 {
     const frame f = x_frame(g);
     const ptrdiff_t row = g->dil_h * plane_row(&f);
@@ -93,7 +93,7 @@ static void sparse_dx(real *planes, const real *turned, const band *b, const md_
                    .list = b->by_pixel, .tiles = b->cols};
     for (ptrdiff_t ci = 0; ci < g->cin; ci += W, planes += plane_reals(&f), turned += s.down * s.at)
         for (ptrdiff_t y = 0; y < b->rows; y++) {
-            ask(next, part++, parts);
+            ask(next);
             t.c = planes + y * b->step_y;
             t.source = turned;
             t.first = b->start + y * b->cols;
@@ -130,11 +130,12 @@ INLINE ptrdiff_t sparse_reals(const md_conv *g)  /* scratch of a worker */
     return 2 * planes_reals(&f) + band_reals(g);
 }
 
-/* What an image writes at its end, and what the next one reads. */
+/* What an image writes at its end, and what the next one reads, in parts for sparse_dx. */
 static ahead after_image(const image_gradients *image, const md_conv *g)
 {
     const ptrdiff_t x = x_reals(g), y = y_reals(g);
-    ahead next = {.count = 0};
+    const ptrdiff_t rows = g->oh / g->pool * g->pool;
+    ahead next = {.parts = larger(1, ceil_div(g->cin, W) * rows)};
     if (image->dx) want(&next, image->dx, (size_t)x * sizeof(real));
     if (image->dw) want(&next, image->x + x, (size_t)x * sizeof(real));
     want(&next, image->dy + y, (size_t)y * sizeof(real));
@@ -151,15 +152,14 @@ static void sparse_image(const image_gradients *image, const real *turned, const
     const ptrdiff_t height = band_height(g), rows = g->oh / g->pool;
     real *x = room, *dx = x + planes_reals(&f);
     band b = band_in(dx + planes_reals(&f), g, chunks_of(g).step);
-    const ahead next = after_image(image, g);
-    const ptrdiff_t parts = g->pool * ceil_div(g->cin, W);   /* of a row of windows */
+    ahead next = after_image(image, g);
 
     if (image->dx) memset(dx, 0, (size_t)planes_reals(&f) * sizeof(real));
     if (image->dw) to_planes(x, image->x, &f);
     for (ptrdiff_t r = 0; r < rows; r += height) {
         const ptrdiff_t at = r * g->pool * b.step_y;
         list_band(&b, image->db, image, g, r, smaller(rows, r + height));
-        if (image->dx) sparse_dx(dx + at, turned, &b, g, &next, r * parts, rows * parts);
+        if (image->dx) sparse_dx(dx + at, turned, &b, g, &next);
         if (image->dw) sparse_dw(image->dw, x + at, &b, g);
     }
     if (image->dx) from_planes(image->dx, dx, &f);

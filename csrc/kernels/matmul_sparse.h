@@ -85,14 +85,15 @@ static stored_block block_of(const sparse_work *w, ptrdiff_t i0, ptrdiff_t rows,
     return (stored_block){w->c + i0 * w->n + j0, rows, cols, w->n};
 }
 
-/* What is wanted after slice s of a block: the next panel of d, and a share of c. */
+/* What is wanted after slice s of a block: the next panel of d, and a share of c; a part of it with
+   every FEW rows. */
 static ahead after_slice(const sparse_work *w, const stored_block *b, ptrdiff_t j0, ptrdiff_t s)
 {
     const int last = s + 1 == w->slices;
     const ptrdiff_t j = last ? j0 + COLUMNS : j0, k0 = last ? 0 : (s + 1) * DEPTH;
     const ptrdiff_t k = smaller(DEPTH, w->k - k0), cols = smaller(COLUMNS, w->n - j);
     const ptrdiff_t r0 = b->rows * s / w->slices, r1 = b->rows * (s + 1) / w->slices;
-    ahead next = {.count = 0};
+    ahead next = {.parts = ceil_div(b->rows, FEW)};
     if (w->d_turned) want_rows(&next, w->d + j * w->k + k0, cols, w->k, k);
     else want_rows(&next, w->d + k0 * w->n + j, k, w->n, cols);
     want_rows(&next, b->c + r0 * b->row, r1 - r0, b->row, b->cols);
@@ -111,13 +112,13 @@ static void sparse_item(void *context, ptrdiff_t item, int worker)
     for (ptrdiff_t s = 0; s < w->slices; s++) {
         const ptrdiff_t k0 = s * DEPTH;
         sparse_panel(panel, w, j0, cols, k0, smaller(DEPTH, w->k - k0));
-        const ahead next = after_slice(w, &block, j0, s);
+        ahead next = after_slice(w, &block, j0, s);
         md_gather g = {.c = room, .c_row = taps * W, .c_next = COLUMNS, .source = panel,
                        .source_row = taps * W, .list = w->entries + s * w->m * DEPTH,
                        .first = w->first + s * w->m + i0, .last = w->last + s * w->m + i0};
         for (ptrdiff_t i = 0; i < rows; i += g.tiles) {
             g.tiles = smaller(FEW, rows - i);
-            ask(&next, i / FEW, ceil_div(rows, FEW));
+            ask(&next);
             gathers[2][taps][0](&g);
             g.c += g.tiles * COLUMNS, g.first += g.tiles, g.last += g.tiles;
         }

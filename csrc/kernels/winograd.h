@@ -160,10 +160,10 @@ static void winograd_item(void *context, ptrdiff_t item, int worker)
     real *m = v + POINTS2 * s->v_point, *z = m + POINTS2 * s->m_point;
     for (ptrdiff_t i = 0; i < images; i++)
         x_strip(v + i * count * s->in, w->x + (first + i) * x_reals(g), s, strip, in);
-    ahead next = {.count = 0};
+    ahead next = {.parts = POINTS2};
     want_after_block(&next, w->x, s, first, images, strip);
     for (int p = 0; p < POINTS2; p++) {
-        ask(&next, p, POINTS2);
+        ask(&next);
         point_product(m + p * s->m_point, s->outs, v + p * s->v_point, s->in, &u, p,
                       images * count, out);
     }

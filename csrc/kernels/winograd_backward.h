@@ -93,7 +93,7 @@ static ahead beside_block(const gradient_block *b)
     const md_conv *g = s->g;
     const ptrdiff_t y = y_reals(g) * b->images / s->strips;
     const ptrdiff_t at = (b->first + b->images) * y_reals(g) + b->strip * y;
-    ahead next = {.count = 0};
+    ahead next = {.parts = POINTS2};
     if (d->wants_dw) want_after_block(&next, d->x, s, b->first, b->images, b->strip);
     if (d->dx && b->strip == 0)
         want(&next, d->dx + b->first * x_reals(g), (size_t)(b->images * x_reals(g)) * sizeof(real));
@@ -135,12 +135,12 @@ static void at_points(const gradient_block *b)
 {
     const winograd *s = &b->w->s;
     const backward_work *d = &b->w->direct;
-    const ahead next = beside_block(b);
+    ahead next = beside_block(b);
     const ptrdiff_t tiles = b->images * b->count;
     for (int p = 0; p < POINTS2; p++) {
         real *v = b->r.v + p * s->v_point;
         const real *dm = b->r.m + p * s->m_point;
-        ask(&next, p, POINTS2);
+        ask(&next);
         if (d->wants_dw) du_product(b->r.du + p * du_reals(s), v, dm, s, tiles, b->in, b->resume);
         if (d->dx) point_product(v, s->in, dm, s->outs, &b->w->ut, p, tiles, b->in);
     }
