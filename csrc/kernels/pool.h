@@ -38,15 +38,21 @@ typedef struct {
    `place` is the number of that pixel in the whole window, whose first may be padding. */
 typedef struct { ptrdiff_t rows, cols, x, y, place; } pool_window;
 
-INLINE pool_window window_at(const pool_work *w, ptrdiff_t row, ptrdiff_t ox)
+/* What all windows of a row have in common: it stands at column 0 of x and of y. */
+INLINE pool_window window_row(const pool_work *w, ptrdiff_t row)
 {
     const md_pool *g = w->g;
-    const ptrdiff_t image = row / g->oh, oy = row % g->oh;
-    const ptrdiff_t y0 = window_start(&w->height, oy), x0 = window_start(&w->width, ox);
-    return (pool_window){
-        window_size(&w->height, oy), window_size(&w->width, ox),
-        ((image * g->h + y0) * g->w + x0) * g->c, (row * g->ow + ox) * g->c,
-        (y0 - oy * g->stride_h + g->pad_h) * g->kw + x0 - ox * g->stride_w + g->pad_w};
+    const ptrdiff_t image = row / g->oh, oy = row % g->oh, y0 = window_start(&w->height, oy);
+    return (pool_window){window_size(&w->height, oy), 0, (image * g->h + y0) * g->w * g->c,
+                         row * g->ow * g->c, (y0 - oy * g->stride_h + g->pad_h) * g->kw + g->pad_w};
+}
+
+INLINE pool_window window_at(const pool_work *w, const pool_window *row, ptrdiff_t ox)
+{
+    const md_pool *g = w->g;
+    const ptrdiff_t x0 = window_start(&w->width, ox);
+    return (pool_window){row->rows, window_end(&w->width, ox) - x0, row->x + x0 * g->c,
+                         row->y + ox * g->c, row->place + x0 - ox * g->stride_w};
 }
 
 /* The rows of a window lie apart, which is no stream for the machine: ask for the window below. */
@@ -69,9 +75,7 @@ INLINE void pool_max(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_wi
     for (ptrdiff_t r = 0; r < rows; r++)
         for (ptrdiff_t q = r ? 0 : 1; q < cols; q++) {
             const vf v = load_some(x + (r * g->w + q) * g->c, m);
-            const vm better = and_(not_(le(v, best)), not_(is_nan(best)));
-            best = blend(better, v, best);
-            place = blend(better, as_real(set1_int(win->place + r * g->kw + q)), place);
+            take_window(&best, &place, v, win->place + r * g->kw + q);
         }
     store_some(w->to + win->y + j, best, m);
     store_places(w->arg, win->y + j, as_int(place), m, g->wide);
@@ -92,12 +96,12 @@ INLINE void spread_max(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_
                        ptrdiff_t rows, ptrdiff_t cols)
 {
     const md_pool *g = w->g;
-    const vi dy = as_int(load_some(w->from + win->y + j, m));
+    const vf dy = load_some(w->from + win->y + j, m);
     const vi place = load_places(w->arg, win->y + j, m, g->wide);
     for (ptrdiff_t r = 0; r < rows; r++)
         for (ptrdiff_t q = 0; q < cols; q++)
             put(w->to + win->x + (r * g->w + q) * g->c + j,
-                as_real(dy & (place == set1_int(win->place + r * g->kw + q))), m, w->past);
+                keep(same(place, set1_int(win->place + r * g->kw + q)), dy), m, w->past);
 }
 
 INLINE void spread_mean(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_window *win,
@@ -132,13 +136,15 @@ POOL_DO(spread_mean_any, spread_mean, win->rows, win->cols, window_count(w, win)
 
 typedef void pool_do(const pool_work *w, const pool_window *win);
 
-INLINE void do_window(const pool_work *w, ptrdiff_t row, ptrdiff_t ox, pool_do *mean,
-                      pool_do *max, pool_do *max2)
+INLINE void do_row(const pool_work *w, ptrdiff_t row, pool_do *mean, pool_do *max, pool_do *max2)
 {
-    const pool_window win = window_at(w, row, ox);
-    if (!w->arg) mean(w, &win);
-    else if (win.rows == 2 && win.cols == 2) max2(w, &win);
-    else max(w, &win);
+    const pool_window first = window_row(w, row);
+    for (ptrdiff_t ox = 0; ox < w->g->ow; ox++) {
+        const pool_window win = window_at(w, &first, ox);
+        if (!w->arg) mean(w, &win);
+        else if (win.rows == 2 && win.cols == 2) max2(w, &win);
+        else max(w, &win);
+    }
 }
 
 static void forward_item(void *context, ptrdiff_t item, int worker)
@@ -147,8 +153,7 @@ static void forward_item(void *context, ptrdiff_t item, int worker)
     const pool_work *w = context;
     const ptrdiff_t end = smaller(w->rows, (item + 1) * w->rows_per_item);
     for (ptrdiff_t row = item * w->rows_per_item; row < end; row++)
-        for (ptrdiff_t ox = 0; ox < w->g->ow; ox++)
-            do_window(w, row, ox, mean_any, max_any, max_2x2);
+        do_row(w, row, mean_any, max_any, max_2x2);
 }
 
 /* dx = 0 for the pixels of one row from column `from` to before `to`. */
@@ -178,33 +183,46 @@ static void spread_item(void *context, ptrdiff_t item, int worker)
             }
             clear_pixels(w, top + y, done, g->w);
         }
-        for (ptrdiff_t ox = 0; ox < g->ow; ox++)
-            do_window(w, row, ox, spread_mean_any, spread_max_any, spread_max_2x2);
+        do_row(w, row, spread_mean_any, spread_max_any, spread_max_2x2);
     }
 }
 
 /* ---- backward by pixels ---- */
 
-INLINE void gather(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_cover *cy,
-                   const pool_cover *cx, ptrdiff_t row, ptrdiff_t px)
+/* A pixel, at x, and the windows that cover it. The first of them stands at y, and the pixel has
+   number `place` in it. */
+typedef struct { pool_cover down, across; ptrdiff_t x, y, place; } pool_pixel;
+
+INLINE void gather_max(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_pixel *p)
 {
     const md_pool *g = w->g;
-    const ptrdiff_t image = row / g->h, py = row % g->h;
+    const ptrdiff_t across = p->across.last - p->across.first;
+    ptrdiff_t y = p->y + j, place = p->place;
     vf sum = zero();
-    for (ptrdiff_t oy = cy->first; oy <= cy->last; oy++)
-        for (ptrdiff_t ox = cx->first; ox <= cx->last; ox++) {
-            const ptrdiff_t at = ((image * g->oh + oy) * g->ow + ox) * g->c + j;
-            const vf dy = load_some(w->from + at, m);
-            if (w->arg) {
-                const ptrdiff_t place = (py - oy * g->stride_h + g->pad_h) * g->kw + px -
-                                        ox * g->stride_w + g->pad_w;
-                const vi here = load_places(w->arg, at, m, g->wide) == set1_int(place);
-                sum += as_real(as_int(dy) & here);
-            } else if (g->kh) sum += dy;
+    for (ptrdiff_t oy = p->down.first; oy <= p->down.last; oy++) {
+        for (ptrdiff_t i = 0; i <= across; i++) {
+            const vi won = load_places(w->arg, y + i * g->c, m, g->wide);
+            const vf dy = load_some(w->from + y + i * g->c, m);
+            sum += keep(same(won, set1_int(place - i * g->stride_w)), dy);
+        }
+        y += g->ow * g->c, place -= g->stride_h * g->kw;
+    }
+    put(w->to + p->x + j, sum, m, w->past);
+}
+
+INLINE void gather_mean(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_pixel *p)
+{
+    const md_pool *g = w->g;
+    ptrdiff_t y = p->y + j;
+    vf sum = zero();
+    for (ptrdiff_t oy = p->down.first; oy <= p->down.last; oy++, y += g->ow * g->c)
+        for (ptrdiff_t ox = p->across.first; ox <= p->across.last; ox++) {
+            const vf dy = load_some(w->from + y + (ox - p->across.first) * g->c, m);
+            if (g->kh) sum += dy;
             else sum += dy / set1((real)(window_size(&w->height, oy) * window_size(&w->width, ox)));
         }
-    if (!w->arg && g->kh) sum /= set1((real)(g->kh * g->kw));
-    put(w->to + (row * g->w + px) * g->c + j, sum, m, w->past);
+    if (g->kh) sum /= set1((real)(g->kh * g->kw));
+    put(w->to + p->x + j, sum, m, w->past);
 }
 
 static void gather_item(void *context, ptrdiff_t item, int worker)
@@ -214,11 +232,17 @@ static void gather_item(void *context, ptrdiff_t item, int worker)
     const md_pool *g = w->g;
     const ptrdiff_t end = smaller(w->rows, (item + 1) * w->rows_per_item);
     for (ptrdiff_t row = item * w->rows_per_item; row < end; row++) {
-        pool_cover cy = cover_none(&w->height), cx = cover_none(&w->width);
-        cover_pixel(&cy, &w->height, row % g->h);
-        for (ptrdiff_t px = 0; px < g->w; px++) {
-            cover_pixel(&cx, &w->width, px);
-            FOR_CHANNELS(gather, g->c, w, &cy, &cx, row, px);
+        const ptrdiff_t image = row / g->h, py = row % g->h;
+        pool_pixel p = {cover_none(&w->height), cover_none(&w->width), .x = row * g->w * g->c};
+        cover_pixel(&p.down, &w->height, py);
+        const ptrdiff_t y = (image * g->oh + p.down.first) * g->ow;
+        const ptrdiff_t place = (py - p.down.first * g->stride_h + g->pad_h) * g->kw + g->pad_w;
+        for (ptrdiff_t px = 0; px < g->w; px++, p.x += g->c) {
+            cover_pixel(&p.across, &w->width, px);
+            p.y = (y + p.across.first) * g->c;
+            p.place = place + px - p.across.first * g->stride_w;
+            if (w->arg) FOR_CHANNELS(gather_max, g->c, w, &p);
+            else FOR_CHANNELS(gather_mean, g->c, w, &p);
         }
     }
 }

@@ -1,20 +1,10 @@
 /* Max-pooling as the tail of a convolution: windows of p x p that do not overlap, on one image that
-   still stands in the cache. The winner of a window is a byte, its place in reading order.
-
-   The first of equal maxima wins, and NaN wins over numbers, as in pool.h. */
+   still stands in the cache. The winner of a window is a byte, its place in reading order. */
 #ifndef MD_WINDOW_H
 #define MD_WINDOW_H
 
 #include "../vec.h"
 #include "places.h"
-
-/* The pixel v at place q takes a window over from its best so far, if it is larger. */
-INLINE void take_window(vf *best, vf *place, vf v, ptrdiff_t q)
-{
-    const vm wins = and_(not_(le(v, *best)), not_(is_nan(*best)));
-    *best = blend(wins, v, *best);
-    *place = blend(wins, as_real(set1_int(q)), *place);
-}
 
 /* Both of these are written for any p, and compiled for 2 apart. */
 
