@@ -81,6 +81,16 @@ def test_max_gradient(isa, geometry):
     np.testing.assert_array_equal(dx.sum((1, 2)), dy.sum((1, 2)))
 
 
+@pytest.mark.parametrize("channels", [*range(1, 18), 23, 31, 33])
+@pytest.mark.parametrize("window", [(2, None, 0), (3, 2, 1)])
+def test_channels_at_vector_edges(isa, channels, window):
+    """The last places, too, are written and read to the byte."""
+    x = integers((2, 7, 6, channels))
+    y, arg = check_kernel(isa, _kernels.max_pool2d_forward, x, *window, exact=True)
+    dy = integers(y.shape, 1)
+    check_kernel(isa, _kernels.max_pool2d_backward, dy, arg, x.shape, *window, exact=True)
+
+
 def test_mean_gradient(isa, geometry):
     shape, *window = geometry
     dy = normals(_kernels.avg_pool2d_forward(normals(shape), *window).shape)
