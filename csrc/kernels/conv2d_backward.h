@@ -192,7 +192,8 @@ static void backward_item(void *context, ptrdiff_t slot, int worker)
     const ptrdiff_t slots = conv_slots(g), first = slot * g->n / slots;
     real *border = w->room.workers + worker * worker_reals(g);
     real *sums = w->room.slots + slot * slot_reals(g);
-    if (is_sparse(g)) memset(sums, 0, (size_t)slot_reals(g) * sizeof(real));
+    const int sparse = is_sparse(g, w->dx != NULL);
+    if (sparse) memset(sums, 0, (size_t)slot_reals(g) * sizeof(real));
     for (ptrdiff_t n = first; n < (slot + 1) * g->n / slots; n++) {
         const ptrdiff_t at = n * y_reals(g);
         const image_gradients image = {
@@ -200,8 +201,7 @@ static void backward_item(void *context, ptrdiff_t slot, int worker)
             .db = w->wants_db ? sums + slot_weights(g) : NULL, .x = w->x + n * x_reals(g),
             .dy = w->dy + at, .y = g->relu ? w->y + at : NULL,
             .where = g->pool > 1 ? w->where + at : NULL};
-        if (is_sparse(g))
-            sparse_image(&image, w->room.panels, g, border);
+        if (sparse) sparse_image(&image, w->room.panels, g, border);
         else dense_image(&image, w, border, n > first);
         if (image.dx && g->masks_dx) mask_dx(image.dx, image.x, x_reals(g));
     }
@@ -223,7 +223,7 @@ static void conv2d_backward(real *dx, real *dw, real *db, const real *x, const r
                             const real *dy, const real *y, const uint8_t *where,
                             const md_conv *g, real *scratch)
 {
-    const int sparse = is_sparse(g);
+    const int sparse = is_sparse(g, dx != NULL);
     backward_work work = {dx, dw != NULL, db != NULL, x, w, dy, y, where, g,
                           .room = conv_rooms(g, scratch)};
     if (is_depthwise(g)) work.forward = forward_slide(g, NULL, w);

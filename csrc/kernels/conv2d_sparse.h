@@ -21,14 +21,21 @@
 #include "conv2d_lists.h"
 #include "gather.h"
 
-/* Worth it where a pixel has several taps, side by side, and half a vector of channels, and indices
-   fit. */
-INLINE int is_sparse(const md_conv *g)
+/* Possible where a pixel has several taps, side by side, and indices fit; for thin images dx has an
+   order of its own (conv2d_thin.h). */
+INLINE int may_be_sparse(const md_conv *g)
 {
     const frame f = x_frame(g);
     return g->pool > 1 && g->groups == 1 && g->dil_w == 1 && g->kw <= GATHER_TAPS &&
-           g->kh * g->kw >= 4 && g->cin >= 8 && frame_reals(&f) < INT32_MAX / 2 &&
+           g->kh * g->kw >= 4 && g->cin > 4 && frame_reals(&f) < INT32_MAX / 2 &&
            weight_reals(g) < INT32_MAX / 4;
+}
+
+/* Worth it for dx, since the dense kernels meet all weights at every pixel; for dw
+   alone, of a first layer, where the channels of x fill enough of a vector. */
+INLINE int is_sparse(const md_conv *g, int wants_dx)
+{
+    return may_be_sparse(g) && (wants_dx || g->cin >= 8);
 }
 
 /* ---- chunks of a patch ---- */

@@ -31,7 +31,7 @@ INLINE ptrdiff_t panel_reals(const md_conv *g)
     const ptrdiff_t in = group_in(g), out = group_out(g);
     const ptrdiff_t dense = g->groups * g->kh * g->kw *
                             larger(in * round_up(out, NR), out * round_up(in, NR));
-    return is_sparse(g) ? larger(dense, turned_reals(g)) : dense;
+    return may_be_sparse(g) ? larger(dense, turned_reals(g)) : dense;
 }
 INLINE ptrdiff_t border_reals(const md_conv *g)
 {
@@ -51,12 +51,12 @@ INLINE ptrdiff_t sweep_reals(const md_conv *g)
 INLINE ptrdiff_t worker_reals(const md_conv *g)
 {
     const ptrdiff_t framed = border_reals(g) + round_up(z_reals(g), 16);
-    if (is_sparse(g)) return larger(framed, sparse_reals(g));
-    return framed + larger(is_thin(g) ? thin_reals(g) : 0, sweep_reals(g));
+    const ptrdiff_t dense = framed + larger(is_thin(g) ? thin_reals(g) : 0, sweep_reals(g));
+    return may_be_sparse(g) ? larger(dense, sparse_reals(g)) : dense;
 }
 INLINE ptrdiff_t slot_weights(const md_conv *g)
 {
-    return is_sparse(g) ? turned_reals(g) : weight_reals(g);
+    return may_be_sparse(g) ? turned_reals(g) : weight_reals(g);
 }
 INLINE ptrdiff_t slot_reals(const md_conv *g) { return round_up(slot_weights(g) + g->cout, 16); }
 INLINE ptrdiff_t conv_slots(const md_conv *g)

@@ -22,6 +22,8 @@ from minidrop import _kernels
 CASES = {
     "second_layer": ((3, 26, 26), (3, 3), (32, 64), 2, (1, 0, 1)),
     "half_a_vector": ((2, 9, 9), (3, 3), (8, 16), 2, (1, 1, 1)),
+    "fewest_channels": ((2, 10, 9), (3, 3), (5, 16), 2, (1, 1, 1)),
+    "lenet": ((2, 14, 14), (5, 5), (6, 16), 2, (1, 0, 1)),
     "odd_tail_of_channels": ((2, 11, 10), (3, 2), (19, 7), 2, (1, 1, 1)),
     "odd_size": ((2, 11, 13), (3, 3), (16, 17), 2, (1, 0, 1)),
     "wide_kernel": ((2, 12, 12), (5, 5), (16, 8), 2, (1, 2, 1)),
@@ -96,9 +98,11 @@ def test_empty_batch(isa):
     assert dx.shape == x[:0].shape and not dw.any() and not db.any()
 
 
+@pytest.mark.parametrize("name", ["odd_tail_of_channels", "lenet"])
 @pytest.mark.parametrize("wanted", ["want_dx", "want_dw", "want_db"])
-def test_one_gradient_alone(isa, wanted):
-    arguments, pooled, _ = case("odd_tail_of_channels")
+def test_one_gradient_alone(isa, name, wanted):
+    """Of few channels, dw without dx is made by the dense kernels."""
+    arguments, pooled, _ = case(name)
     want = dict.fromkeys(("want_dx", "want_dw", "want_db"), False) | {wanted: True}
     everything = _kernels.conv2d_backward(*arguments, **pooled)
     alone = _kernels.conv2d_backward(*arguments, **pooled, **want)
