@@ -235,16 +235,19 @@ typedef struct md_kernels {
     /* running = (1 - momentum) running + momentum (batch times), rounded after each operation. */
     void (*move_statistics)(MD_REAL *running, const MD_REAL *batch, ptrdiff_t c, double momentum,
                             double times);
-    /* y = (x - mean) / sqrt(var + eps) * weight + bias; weight and bias may be NULL. */
+    /* y = (x - mean) / sqrt(var + eps) * weight + bias, with relu then max(., 0); weight and bias
+       may be NULL. */
     void (*batch_norm_forward)(MD_REAL *y, const MD_REAL *x, const MD_REAL *mean,
                                const MD_REAL *var, const MD_REAL *weight, const MD_REAL *bias,
-                               ptrdiff_t rows, ptrdiff_t c, double eps, MD_REAL *scratch);
-    /* training: mean and var are those of x, and the gradient goes through them. dx and weight may
-       be NULL. */
+                               ptrdiff_t rows, ptrdiff_t c, double eps, int relu,
+                               MD_REAL *scratch);
+    /* training: mean and var are those of x, and the gradient goes through them. relu: that of a
+       forward with relu and this bias. dx, weight and bias may be NULL. */
     void (*batch_norm_backward)(MD_REAL *dx, MD_REAL *dweight, MD_REAL *dbias, const MD_REAL *dy,
                                 const MD_REAL *x, const MD_REAL *mean, const MD_REAL *var,
-                                const MD_REAL *weight, ptrdiff_t rows, ptrdiff_t c, double eps,
-                                int training, MD_REAL *scratch);
+                                const MD_REAL *weight, const MD_REAL *bias, ptrdiff_t rows,
+                                ptrdiff_t c, double eps, int training, int relu,
+                                MD_REAL *scratch);
 
     /* ---- layer_norm.h: x, y, dx, dy (rows, cols), weight (cols), mean, inverse (rows) ---- */
 

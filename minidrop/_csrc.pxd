@@ -165,11 +165,13 @@ cdef extern from "minidrop.h" nogil:
                                 double times) noexcept nogil
         void (*batch_norm_forward)(void *y, const void *x, const void *mean, const void *var,
                                    const void *weight, const void *bias, Py_ssize_t rows,
-                                   Py_ssize_t c, double eps, void *scratch) noexcept nogil
+                                   Py_ssize_t c, double eps, int relu,
+                                   void *scratch) noexcept nogil
         void (*batch_norm_backward)(void *dx, void *dweight, void *dbias, const void *dy,
                                     const void *x, const void *mean, const void *var,
-                                    const void *weight, Py_ssize_t rows, Py_ssize_t c, double eps,
-                                    int training, void *scratch) noexcept nogil
+                                    const void *weight, const void *bias, Py_ssize_t rows,
+                                    Py_ssize_t c, double eps, int training, int relu,
+                                    void *scratch) noexcept nogil
 
         # layer_norm.h
         void (*layer_norm_forward)(void *y, void *mean, void *inverse, const void *x,

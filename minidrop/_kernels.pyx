@@ -1326,9 +1326,9 @@ cdef void move(cnp.ndarray running, cnp.ndarray batch, double momentum, double t
         running[...] = moved
 
 
-def batch_norm(x, running_mean, running_var, weight=None, bias=None, eps=1e-5):
-    """(x - mean) / sqrt(var + eps) * weight + bias: x (..., channels), the others (channels,). In
-    training mean and var are those of batch_statistics."""
+def batch_norm(x, running_mean, running_var, weight=None, bias=None, eps=1e-5, *, bint relu=False):
+    """(x - mean) / sqrt(var + eps) * weight + bias [then relu]: x (..., channels), the others
+    (channels,). In training mean and var are those of batch_statistics."""
     cdef cnp.ndarray a = channels_last(x)
     cdef int last = cnp.PyArray_NDIM(a) - 1
     cdef Py_ssize_t rows = leading(a, last), c = cnp.PyArray_DIM(a, last)
@@ -1345,7 +1345,7 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, eps=1e-5):
     cdef double start = now()
     with nogil:
         t.batch_norm_forward(data(y), data(a), data(mean), data(var), weight_data, bias_data, rows,
-                             c, small, scratch)
+                             c, small, relu, scratch)
     give_back(scratch)
     if verbose:
         report("batch_norm", shape_of(a), start, 0)
@@ -1353,9 +1353,9 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, eps=1e-5):
 
 
 def batch_norm_backward(dout, x, mean, var, weight=None, eps=1e-5, *, bint training=True,
-                        bint want_dx=True):
+                        bint want_dx=True, bint relu=False, bias=None):
     """The gradients (dx or None, dweight, dbias) of batch_norm. training: mean and var are those of
-    x, so that the gradient goes through them."""
+    x, so that the gradient goes through them. relu: of a call with relu=True and this bias."""
     cdef cnp.ndarray a = channels_last(x)
     cdef cnp.ndarray dy = same_shape(dout, "dout", a, "x")
     cdef int last = cnp.PyArray_NDIM(a) - 1, type_number = cnp.PyArray_TYPE(a)
@@ -1363,17 +1363,20 @@ def batch_norm_backward(dout, x, mean, var, weight=None, eps=1e-5, *, bint train
     cdef cnp.ndarray middle = channel_vector(mean, "mean", a, c)
     cdef cnp.ndarray spread = channel_vector(var, "var", a, c)
     weight = None if weight is None else channel_vector(weight, "weight", a, c)
+    bias = None if bias is None else channel_vector(bias, "bias", a, c)
     cdef double small = small_number(eps)
     dx = new_like(a) if want_dx else None
     cdef cnp.ndarray dweight = new1(c, type_number), dbias = new1(c, type_number)
     cdef const md_kernels *t = kernels(a)
     cdef void *dx_data = data_or_null(dx)
     cdef void *weight_data = data_or_null(weight)
+    cdef void *bias_data = data_or_null(bias)
     cdef void *scratch = take(t.norm_scratch(rows, c), item_size(a))
     cdef double start = now()
     with nogil:
         t.batch_norm_backward(dx_data, data(dweight), data(dbias), data(dy), data(a), data(middle),
-                              data(spread), weight_data, rows, c, small, training, scratch)
+                              data(spread), weight_data, bias_data, rows, c, small, training, relu,
+                              scratch)
     give_back(scratch)
     if verbose:
         report("batch_norm_backward", shape_of(a), start, 0)

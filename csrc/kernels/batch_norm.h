@@ -2,7 +2,10 @@
 
    x is (rows, c), with a mean and a variance for each channel over the rows; in a channels-last
    image the rows are the pixels of all images. The variance comes from the differences to the
-   mean, never from a difference of squares. */
+   mean, never from a difference of squares.
+
+   A relu behind it costs nothing: forward has its argument in a register, and backward, which reads
+   x anyway, makes it again, by the same operations, to see what was let through. */
 #ifndef MD_BATCH_NORM_H
 #define MD_BATCH_NORM_H
 
@@ -14,14 +17,15 @@ typedef struct {
     real *out;
     const real *x, *dy;
     const real *mean, *scale, *shift, *slope;   /* (wide) */
+    const real *argument;                       /* of the relu: rows of mean, scale, shift */
     real *slots;                                /* (chunks, 2, wide) */
-    int past;                                   /* out goes past the caches */
+    int relu, past;                             /* out goes past the caches */
 } norm_work;
 
 static ptrdiff_t norm_scratch(ptrdiff_t rows, ptrdiff_t c)
 {
     const columns s = columns_of(rows, c);
-    return (4 + 2 * s.chunks) * s.wide;
+    return (6 + 2 * s.chunks) * s.wide;
 }
 
 static void for_chunks(norm_work *w, md_item *item)
@@ -90,14 +94,24 @@ static void inverse_deviation(real *scale, const real *var, const real *weight, 
     }
 }
 
+/* rows (3, wide): y = (x - rows[0]) rows[1] + rows[2]. */
+static void affine_rows(real *rows, const real *mean, const real *var, const real *weight,
+                        const real *bias, double eps, const columns *s)
+{
+    real *scale = rows + s->wide, *shift = scale + s->wide;
+    repeat(rows, mean, s);
+    inverse_deviation(scale, var, weight, eps, s->c);
+    repeat(scale, scale, s);
+    memset(shift, 0, (size_t)s->wide * sizeof(real));
+    if (bias) repeat(shift, bias, s);
+}
+
 /* The second pass begins with the chunks that the first has left in the cache: its last ones. What
    comes from memory is asked for a chunk before. */
 INLINE ptrdiff_t from_the_end(const columns *s, ptrdiff_t item) { return s->chunks - 1 - item; }
 
-static void batch_norm_item(void *context, ptrdiff_t item, int worker)
+INLINE void norm_chunk(const norm_work *w, ptrdiff_t item, const int relu)
 {
-    (void)worker;
-    const norm_work *w = context;
     const columns *s = &w->cut;
     const ptrdiff_t chunk = from_the_end(s, item);
     const ptrdiff_t whole = s->chunk_rows * s->c, first = chunk * whole;
@@ -110,23 +124,28 @@ static void batch_norm_item(void *context, ptrdiff_t item, int worker)
             if (s->far) ask_line(x + j - whole);
             const vf centred = load_some(x + j, m) - load_some(w->mean + j, m);
             const vf scale = load_some(w->scale + j, m), shift = load_some(w->shift + j, m);
-            put(y + j, fma_(centred, scale, shift), m, past);
+            const vf v = fma_(centred, scale, shift);
+            put(y + j, relu ? max_(zero(), v) : v, m, past);
         }
     }
 }
 
+static void batch_norm_item(void *context, ptrdiff_t item, int worker)
+{
+    (void)worker;
+    const norm_work *w = context;
+    if (w->relu) norm_chunk(w, item, 1);
+    else norm_chunk(w, item, 0);
+}
+
 static void batch_norm_forward(real *y, const real *x, const real *mean, const real *var,
                                const real *weight, const real *bias, ptrdiff_t rows, ptrdiff_t c,
-                               double eps, real *scratch)
+                               double eps, int relu, real *scratch)
 {
-    norm_work w = {.cut = columns_of(rows, c), .out = y, .x = x, .past = goes_past(y, rows * c)};
-    real *middle = scratch, *scale = middle + w.cut.wide, *shift = scale + w.cut.wide;
-    repeat(middle, mean, &w.cut);
-    inverse_deviation(scale, var, weight, eps, c);
-    repeat(scale, scale, &w.cut);
-    memset(shift, 0, (size_t)w.cut.wide * sizeof(real));
-    if (bias) repeat(shift, bias, &w.cut);
-    w.mean = middle, w.scale = scale, w.shift = shift;
+    norm_work w = {.cut = columns_of(rows, c), .out = y, .x = x, .relu = relu,
+                   .past = goes_past(y, rows * c)};
+    affine_rows(scratch, mean, var, weight, bias, eps, &w.cut);
+    w.mean = scratch, w.scale = w.mean + w.cut.wide, w.shift = w.scale + w.cut.wide;
     for_chunks(&w, batch_norm_item);
 }
 
@@ -137,15 +156,16 @@ static void batch_norm_sums_item(void *context, ptrdiff_t chunk, int worker)
     const columns *s = &w->cut;
     const ptrdiff_t rows = rows_of_chunk(s, chunk), first = chunk * s->chunk_rows * s->c;
     real *slot = w->slots + chunk * 2 * s->wide;
-    sum_chunk(slot, w->dy + first, w->x + first, w->mean, rows, s, PRODUCTS);
+    const real *x = w->x + first, *dy = w->dy + first;
+    if (w->relu) sum_chunk(slot, dy, x, w->argument, rows, s, RELU_PRODUCTS);
+    else sum_chunk(slot, dy, x, w->argument, rows, s, PRODUCTS);
 }
 
-/* dx = scale (dy - shift - (x - mean) slope) */
-static void batch_norm_gradient_item(void *context, ptrdiff_t item, int worker)
+/* dx = scale (dy - shift - (x - mean) slope), dy through the relu. */
+INLINE void gradient_chunk(const norm_work *w, ptrdiff_t item, const int relu)
 {
-    (void)worker;
-    const norm_work *w = context;
     const columns *s = &w->cut;
+    const real *scale = w->argument + s->wide, *shift = scale + s->wide;   /* of the relu */
     const ptrdiff_t chunk = from_the_end(s, item);
     const ptrdiff_t whole = s->chunk_rows * s->c, first = chunk * whole;
     const ptrdiff_t reals = rows_of_chunk(s, chunk) * s->c;
@@ -156,26 +176,41 @@ static void batch_norm_gradient_item(void *context, ptrdiff_t item, int worker)
         FOR_VECTORS(j, m, smaller(s->wide, reals - k)) {
             if (s->far) ask_line(x + j - whole), ask_line(dy + j - whole);
             const vf centred = load_some(x + j, m) - load_some(w->mean + j, m);
-            const vf level = load_some(dy + j, m) - load_some(w->shift + j, m);
+            vf d = load_some(dy + j, m);
+            if (relu) {
+                const vf v = fma_(centred, load_some(scale + j, m), load_some(shift + j, m));
+                d = keep(lt(zero(), v), d);
+            }
+            const vf level = d - load_some(w->shift + j, m);
             const vf inner = fma_(-centred, load_some(w->slope + j, m), level);
             put(dx + j, load_some(w->scale + j, m) * inner, m, past);
         }
     }
 }
 
+static void batch_norm_gradient_item(void *context, ptrdiff_t item, int worker)
+{
+    (void)worker;
+    const norm_work *w = context;
+    if (w->relu) gradient_chunk(w, item, 1);
+    else gradient_chunk(w, item, 0);
+}
+
 /* In training mean and var are functions of x, so dx loses what moves them: its mean, and its part
    along x - mean. */
 static void batch_norm_backward(real *dx, real *dweight, real *dbias, const real *dy,
                                 const real *x, const real *mean, const real *var,
-                                const real *weight, ptrdiff_t rows, ptrdiff_t c, double eps,
-                                int training, real *scratch)
+                                const real *weight, const real *bias, ptrdiff_t rows,
+                                ptrdiff_t c, double eps, int training, int relu, real *scratch)
 {
-    norm_work w = {.cut = columns_of(rows, c), .out = dx, .x = x, .dy = dy,
+    norm_work w = {.cut = columns_of(rows, c), .out = dx, .x = x, .dy = dy, .relu = relu,
                    .past = dx && goes_past(dx, rows * c)};
     const ptrdiff_t wide = w.cut.wide;
-    real *middle = scratch, *scale = middle + wide, *shift = scale + wide, *slope = shift + wide;
-    w.mean = middle, w.scale = scale, w.shift = shift, w.slope = slope, w.slots = slope + wide;
-    repeat(middle, mean, &w.cut);
+    real *scale = scratch + 3 * wide, *shift = scale + wide, *slope = shift + wide;
+    if (relu) affine_rows(scratch, mean, var, weight, bias, eps, &w.cut);
+    else repeat(scratch, mean, &w.cut);
+    w.mean = w.argument = scratch, w.slots = slope + wide;
+    w.scale = scale, w.shift = shift, w.slope = slope;
     for_chunks(&w, batch_norm_sums_item);
     memset(dbias, 0, (size_t)c * sizeof(real));
     memset(dweight, 0, (size_t)c * sizeof(real));

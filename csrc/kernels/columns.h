@@ -47,8 +47,10 @@ static void repeat(real *to, const real *from, const columns *s)
         memmove(to + g * s->c, from, (size_t)s->c * sizeof(real));
 }
 
-/* What is summed: x; x^2; (x - mean)^2; or x, and behind it x (z - mean), which is read along. */
-enum { PLAIN, SQUARES, SPREAD, PRODUCTS };
+/* What is summed: x; x^2; (x - mean)^2; or x, and behind it x (z - mean), which is read along. The
+   last of them leaves out the x of which (z - mean) scale + shift, a relu's argument, is not above
+   0; scale and shift are rows behind mean. */
+enum { PLAIN, SQUARES, SPREAD, PRODUCTS, RELU_PRODUCTS };
 
 /* The sum of v by halves; v is no more after it. */
 INLINE vf tree_sum(vf *v, const int count)
@@ -64,22 +66,28 @@ INLINE void add_columns(real *total, const real *x, const real *z, const real *m
                         const int count, ptrdiff_t m, ptrdiff_t row, const int term,
                         const int asks, ptrdiff_t ahead)
 {
-    const int centred = term == SPREAD || term == PRODUCTS;
-    const vf middle = centred ? load_some(mean, m) : zero();
+    const int relu = term == RELU_PRODUCTS, pairs = relu || term == PRODUCTS;
+    const vf middle = pairs || term == SPREAD ? load_some(mean, m) : zero();
+    const vf scale = relu ? load_some(mean + row, m) : zero();
+    const vf shift = relu ? load_some(mean + 2 * row, m) : zero();
     vf v[TREE], products[TREE];
     if (asks)
         EACH(r, count) {
             ask_line(x + r * row + ahead);
-            if (term == PRODUCTS) ask_line(z + r * row + ahead);
+            if (pairs) ask_line(z + r * row + ahead);
         }
     for (int r = 0; r < count; r++) {
         v[r] = load_some(x + r * row, m);
-        if (term == PRODUCTS) products[r] = v[r] * (load_some(z + r * row, m) - middle);
+        if (pairs) {
+            const vf centred = load_some(z + r * row, m) - middle;
+            if (relu) v[r] = keep(lt(zero(), fma_(centred, scale, shift)), v[r]);
+            products[r] = v[r] * centred;
+        }
         if (term == SPREAD) v[r] -= middle;
         if (term == SQUARES || term == SPREAD) v[r] *= v[r];
     }
     store_some(total, load_some(total, m) + tree_sum(v, count), m);
-    if (term == PRODUCTS)
+    if (pairs)
         store_some(total + row, load_some(total + row, m) + tree_sum(products, count), m);
 }
 
@@ -108,12 +116,12 @@ INLINE void add_rows(real *total, const real *x, const real *z, const real *mean
 }
 
 /* total (wide), of which the first c stay = the sums over `rows` rows of x; mean: (wide).
-   PRODUCTS: total (2, wide). */
+   Products: total (2, wide). */
 INLINE void sum_chunk(real *total, const real *x, const real *z, const real *mean, ptrdiff_t rows,
                       const columns *s, const int term)
 {
     const ptrdiff_t count = rows / s->group, rest = rows % s->group * s->c;
-    const ptrdiff_t done = count * s->wide, sums = term == PRODUCTS ? 2 : 1;
+    const ptrdiff_t done = count * s->wide, sums = term >= PRODUCTS ? 2 : 1;
     /* what differences read again is in the cache: ask for the next chunk meanwhile */
     const ptrdiff_t ahead = !s->far ? 0 : term == SPREAD ? s->chunk_rows * s->c : ASK_AHEAD;
     memset(total, 0, (size_t)(sums * s->wide) * sizeof(real));

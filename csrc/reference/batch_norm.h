@@ -28,37 +28,48 @@ static void move_statistics(real *running, const real *batch, ptrdiff_t c, doubl
         running[j] = running[j] * stays + (batch[j] * (real)times) * comes;
 }
 
+/* One element of channel j. */
+static real normalized(real x, ptrdiff_t j, const real *mean, const real *var, const real *weight,
+                       const real *bias, double eps)
+{
+    const real normal = (x - mean[j]) / sqrtf(var[j] + (real)eps);
+    return normal * (weight ? weight[j] : 1) + (bias ? bias[j] : 0);
+}
+
 static void batch_norm_forward(real *y, const real *x, const real *mean, const real *var,
                                const real *weight, const real *bias, ptrdiff_t rows, ptrdiff_t c,
-                               double eps, real *scratch)
+                               double eps, int relu, real *scratch)
 {
     (void)scratch;
-    for (ptrdiff_t i = 0; i < rows; i++)
-        for (ptrdiff_t j = 0; j < c; j++) {
-            const real normal = (x[i * c + j] - mean[j]) / sqrtf(var[j] + (real)eps);
-            y[i * c + j] = normal * (weight ? weight[j] : 1) + (bias ? bias[j] : 0);
-        }
+    for (ptrdiff_t i = 0; i < rows * c; i++) {
+        const real v = normalized(x[i], i % c, mean, var, weight, bias, eps);
+        y[i] = relu && v <= 0 ? 0 : v;
+    }
 }
 
 static void batch_norm_backward(real *dx, real *dweight, real *dbias, const real *dy,
                                 const real *x, const real *mean, const real *var,
-                                const real *weight, ptrdiff_t rows, ptrdiff_t c, double eps,
-                                int training, real *scratch)
+                                const real *weight, const real *bias, ptrdiff_t rows,
+                                ptrdiff_t c, double eps, int training, int relu, real *scratch)
 {
     (void)scratch;
     for (ptrdiff_t j = 0; j < c; j++) {
         const real inverse = 1 / sqrtf(var[j] + (real)eps), scale = weight ? weight[j] : 1;
         double sum = 0, along = 0;
-        for (ptrdiff_t i = 0; i < rows; i++) {
-            sum += dy[i * c + j];
-            along += dy[i * c + j] * ((x[i * c + j] - mean[j]) * inverse);
+        for (ptrdiff_t i = j; i < rows * c; i += c) {
+            const real y = normalized(x[i], j, mean, var, weight, bias, eps);
+            const real d = relu && !(y > 0) ? 0 : dy[i];
+            sum += d;
+            along += d * ((x[i] - mean[j]) * inverse);
         }
         dbias[j] = (real)sum;
         dweight[j] = (real)along;
-        for (ptrdiff_t i = 0; dx && i < rows; i++) {
-            const real normal = (x[i * c + j] - mean[j]) * inverse;
+        for (ptrdiff_t i = j; dx && i < rows * c; i += c) {
+            const real y = normalized(x[i], j, mean, var, weight, bias, eps);
+            const real d = relu && !(y > 0) ? 0 : dy[i];
+            const real normal = (x[i] - mean[j]) * inverse;
             const real moved = training ? (dbias[j] + normal * dweight[j]) / (real)rows : 0;
-            dx[i * c + j] = scale * inverse * (dy[i * c + j] - moved);
+            dx[i] = scale * inverse * (d - moved);
         }
     }
 }

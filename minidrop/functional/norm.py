@@ -7,7 +7,7 @@ from .operands import as_float
 
 
 def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1,
-               eps=1e-5):
+               eps=1e-5, *, relu=False):
     """(x - mean) / sqrt(var + eps) * weight + bias, channel by channel (Ioffe and Szegedy, 2015).
 
     x: (n, channels), (n, time, channels), (n, height, width, channels), ...; everything else is
@@ -18,6 +18,8 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
     running = (1 - momentum) running + momentum new, with the unbiased variance, as in PyTorch. They
     may be None then. ValueError for one value a channel; an empty x gives an empty result, and
     moves nothing. training=False uses the running ones, which must be there.
+
+    relu=True takes max(., 0) in the same pass, with the same bits as a separate `relu`.
     """
     x, weight, bias = _with_parameters(x, weight, bias)
     running = _kernels.running_statistics(
@@ -27,17 +29,19 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
         mean, var = _kernels.batch_statistics(x.data)
     else:  # copies: a later training step would change them under the closure
         mean, var = (statistic.copy() for statistic in running)
-    y = _kernels.batch_norm(x.data, mean, var, _data(weight), _data(bias), eps)
+    y = _kernels.batch_norm(x.data, mean, var, _data(weight), _data(bias), eps, relu=relu)
     if training and running and x.size:
         _kernels.move_statistics(*running, mean, var, x.size // x.shape[-1], momentum)
 
     def backward(dout):
         dx, dweight, dbias = _kernels.batch_norm_backward(
-            dout, x.data, mean, var, _data(weight), eps, training=training, want_dx=x.requires_grad
+            dout, x.data, mean, var, _data(weight), eps, training=training,
+            want_dx=x.requires_grad, relu=relu, bias=_data(bias),
         )
         return _for_parents(dx, dweight, dbias, weight, bias)
 
-    return node(y, _parents(x, weight, bias), backward, "batch_norm")
+    op = "batch_norm_relu" if relu else "batch_norm"
+    return node(y, _parents(x, weight, bias), backward, op)
 
 
 def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):

@@ -11,6 +11,7 @@ from .conv import Conv2d
 from .dropout import Dropout
 from .dropout.director import director
 from .linear import Linear
+from .norm import BatchNorm1d, BatchNorm2d
 from .pool import MaxPool2d
 
 
@@ -51,6 +52,10 @@ def linear_relu_dropout(x, linear, relu, drop):
     return dropped(drop, lambda mask: linear_relu(x, linear, relu, mask))
 
 
+def norm_relu(x, norm, relu):
+    return norm.normalized(x, relu=True)
+
+
 def dropped(drop, compute):
     """compute(mask) with the next mask of a layer, counted; where that is no plain one, what the
     layer makes of compute(None)."""
@@ -80,6 +85,8 @@ PATTERNS = {
     (Conv2d, ReLU): conv_relu,
     (Linear, ReLU, Dropout): linear_relu_dropout,
     (Linear, ReLU): linear_relu,
+    (BatchNorm1d, ReLU): norm_relu,
+    (BatchNorm2d, ReLU): norm_relu,
 }
 
 

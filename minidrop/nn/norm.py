@@ -42,6 +42,10 @@ class _BatchNorm(Module):
             init.zeros_(self.num_batches_tracked)
 
     def forward(self, x):
+        return self.normalized(x)
+
+    def normalized(self, x, relu=False):
+        """What forward gives; with relu, then max(., 0) in the same pass."""
         x = F.as_tensor(x)
         shape = x.shape
         if len(shape) not in self.dims:
@@ -55,7 +59,8 @@ class _BatchNorm(Module):
         if momentum is None:
             momentum = 1 / (self.num_batches_tracked.item() + 1) if learns else 0.0
         y = F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias,
-                         self.training or not self.track_running_stats, momentum, self.eps)
+                         self.training or not self.track_running_stats, momentum, self.eps,
+                         relu=relu)
         if learns:
             count = self.num_batches_tracked.data
             count[()] = count.item() + 1  # += takes NumPy a microsecond

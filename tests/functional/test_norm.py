@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import assert_close, normals
+from helpers import assert_close, assert_same_bits, normals
 
 import minidrop.functional as F
 from minidrop.gradcheck import gradcheck
@@ -57,6 +57,27 @@ def test_batch_norm_gradient(shape, training):
     gradcheck(norm, (x, weight))
     gradcheck(norm, x)
     gradcheck(lambda x, b: F.batch_norm(x, mean.copy(), var.copy(), None, b, training), (x, bias))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("parameters", [0, 1, 2])
+def test_batch_norm_and_relu_in_one_pass(training, parameters):
+    """The same bits as one after the other, gradients too."""
+    x, *given = batch((5, 3, 70))
+    given = given[:parameters]
+    running = normals(70, 4, np.float64), np.abs(normals(70, 5, np.float64))
+
+    def run(fused):
+        tensors = [Tensor(a, requires_grad=True) for a in (x, *given)]
+        moved = [a.copy() for a in running]
+        y = F.batch_norm(tensors[0], *moved, *tensors[1:], training=training, relu=fused)
+        y = y if fused else F.relu(y)
+        (y * y).sum().backward()
+        return [y.data, *moved, *(t.grad for t in tensors)]
+
+    for a, b in zip(run(True), run(False), strict=True):
+        assert_same_bits(a, b)
+    assert (run(True)[0] == 0).any()
 
 
 def test_batch_norm_gradient_of_parameters_alone():

@@ -81,6 +81,30 @@ def test_batch_norm_same_bits(shape):
         mean, var = check(k.batch_statistics, x)
         check(k.batch_norm, x, mean, var, weight, bias)
         check(k.batch_norm_backward, dout, x, mean, var, weight)
+        check(k.batch_norm_backward, dout, x, mean, var, weight, relu=True, bias=bias)
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, *EMPTY])
+@pytest.mark.parametrize("affine", [False, True])
+def test_relu_behind_batch_norm_is_fused_with_the_same_bits(isa, shape, affine):
+    x, weight, bias = batch(shape)
+    if not affine:
+        weight = bias = None
+    dout = normals(shape, 5)
+    moments = k.batch_statistics(x)
+    if x.size:
+        x.reshape(-1, shape[-1])[-1] = moments[0]  # without weight and bias the argument is 0
+        x.flat[0] = np.nan
+    y = k.relu(k.batch_norm(x, *moments, weight, bias))
+    assert_same_bits(k.batch_norm(x, *moments, weight, bias, relu=True), y)
+    behind = k.relu_backward(dout, y)
+    for how in ({"training": True}, {"training": False}, {"want_dx": False}):
+        fused = k.batch_norm_backward(dout, x, *moments, weight, relu=True, bias=bias, **how)
+        unfused = k.batch_norm_backward(behind, x, *moments, weight, **how)
+        for a, b in zip(fused, unfused, strict=True):
+            assert (a is None) == (b is None)
+            if a is not None:
+                assert_same_bits(a, b)
 
 
 @pytest.mark.parametrize("c", [0, 1, 7, 16, 33, 100])

@@ -74,6 +74,29 @@ def test_winograd_fused_equals_unfused(isa, kernel, pool):
         assert_same_bits(a, b)
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("options", [{}, {"affine": False}, {"track_running_stats": False}])
+def test_batch_norm_fused_equals_unfused(isa, training, options):
+    def net():
+        model = nn.Sequential(
+            nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6, **options), nn.ReLU(), nn.Flatten(),
+            nn.Linear(216, 8), nn.BatchNorm1d(8, **options), nn.ReLU(),
+        )  # fmt: skip
+        return model.train(training)
+
+    fused, unfused = net(), net()
+    unfused.load_state_dict(fused.state_dict())
+    unfused.fuse = False
+    for _ in range(2):  # running statistics move
+        for a, b in zip(run(fused, images()), run(unfused, images()), strict=True):
+            assert_same_bits(a, b)
+    for name, value in fused.state_dict().items():
+        assert_same_bits(value, unfused.state_dict()[name])
+    assert types(plan(tuple(fused))) == [
+        nn.Conv2d, (nn.BatchNorm2d, nn.ReLU), nn.Flatten, nn.Linear, (nn.BatchNorm1d, nn.ReLU),
+    ]  # fmt: skip
+
+
 def test_auto_fused_is_close_to_unfused():
     """Its forward is the same; behind a pooling its gradients skip zeros, and are direct ones."""
     model = nn.Sequential(nn.Conv2d(16, 32, 3), nn.ReLU(), nn.MaxPool2d(2))
