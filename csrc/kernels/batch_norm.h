@@ -4,8 +4,8 @@
    image the rows are the pixels of all images. The variance comes from the differences to the
    mean, never from a difference of squares.
 
-   A relu behind it costs nothing: forward has its argument in a register, and backward, which reads
-   x anyway, makes it again, by the same operations, to see what was let through. */
+   A relu behind it takes no pass of its own: forward has its argument in a register, and backward,
+   which reads x anyway, makes it again, by the same operations, to see what was let through. */
 #ifndef MD_BATCH_NORM_H
 #define MD_BATCH_NORM_H
 
@@ -16,8 +16,8 @@ typedef struct {
     columns cut;
     real *out;
     const real *x, *dy;
-    const real *mean, *scale, *shift, *slope;   /* (wide) */
-    const real *argument;                       /* of the relu: rows of mean, scale, shift */
+    const real *mean, *scale, *shift, *slope;   /* (wide); behind mean, of backward's relu, its
+                                                   scale and shift */
     real *slots;                                /* (chunks, 2, wide) */
     int relu, past;                             /* out goes past the caches */
 } norm_work;
@@ -157,15 +157,15 @@ static void batch_norm_sums_item(void *context, ptrdiff_t chunk, int worker)
     const ptrdiff_t rows = rows_of_chunk(s, chunk), first = chunk * s->chunk_rows * s->c;
     real *slot = w->slots + chunk * 2 * s->wide;
     const real *x = w->x + first, *dy = w->dy + first;
-    if (w->relu) sum_chunk(slot, dy, x, w->argument, rows, s, RELU_PRODUCTS);
-    else sum_chunk(slot, dy, x, w->argument, rows, s, PRODUCTS);
+    if (w->relu) sum_chunk(slot, dy, x, w->mean, rows, s, RELU_PRODUCTS);
+    else sum_chunk(slot, dy, x, w->mean, rows, s, PRODUCTS);
 }
 
 /* dx = scale (dy - shift - (x - mean) slope), dy through the relu. */
 INLINE void gradient_chunk(const norm_work *w, ptrdiff_t item, const int relu)
 {
     const columns *s = &w->cut;
-    const real *scale = w->argument + s->wide, *shift = scale + s->wide;   /* of the relu */
+    const real *relu_scale = w->mean + s->wide, *relu_shift = relu_scale + s->wide;
     const ptrdiff_t chunk = from_the_end(s, item);
     const ptrdiff_t whole = s->chunk_rows * s->c, first = chunk * whole;
     const ptrdiff_t reals = rows_of_chunk(s, chunk) * s->c;
@@ -178,8 +178,8 @@ INLINE void gradient_chunk(const norm_work *w, ptrdiff_t item, const int relu)
             const vf centred = load_some(x + j, m) - load_some(w->mean + j, m);
             vf d = load_some(dy + j, m);
             if (relu) {
-                const vf v = fma_(centred, load_some(scale + j, m), load_some(shift + j, m));
-                d = keep(lt(zero(), v), d);
+                const vf a = load_some(relu_scale + j, m), b = load_some(relu_shift + j, m);
+                d = keep(lt(zero(), fma_(centred, a, b)), d);
             }
             const vf level = d - load_some(w->shift + j, m);
             const vf inner = fma_(-centred, load_some(w->slope + j, m), level);
@@ -209,8 +209,7 @@ static void batch_norm_backward(real *dx, real *dweight, real *dbias, const real
     real *scale = scratch + 3 * wide, *shift = scale + wide, *slope = shift + wide;
     if (relu) affine_rows(scratch, mean, var, weight, bias, eps, &w.cut);
     else repeat(scratch, mean, &w.cut);
-    w.mean = w.argument = scratch, w.slots = slope + wide;
-    w.scale = scale, w.shift = shift, w.slope = slope;
+    w.mean = scratch, w.scale = scale, w.shift = shift, w.slope = slope, w.slots = slope + wide;
     for_chunks(&w, batch_norm_sums_item);
     memset(dbias, 0, (size_t)c * sizeof(real));
     memset(dweight, 0, (size_t)c * sizeof(real));

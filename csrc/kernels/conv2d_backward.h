@@ -135,8 +135,8 @@ static const real *dz_rows(real *room, const image_gradients *image, const md_co
     const ptrdiff_t cols = g->ow / g->pool, at = first * cols * g->cout;
     const real *dy = image->dy + at, *y = image->y ? image->y + at : NULL;
     if (g->pool > 1)
-        window_scatter(room, dy, drop_scale(g), y, image->where + at,
-                       end - first, cols, g->cout, y1 - y0, g->ow, g->pool);
+        window_scatter(room, dy, drop_scale(g), y, image->where + at, end - first, cols, g->cout,
+                       y1 - y0, g->ow, g->pool);
     else if (y) through_relu(room, dy, drop_scale(g), y, (y1 - y0) * g->ow * g->cout);
     else return dy;
     return room;

@@ -31,8 +31,8 @@ INLINE int may_be_sparse(const md_conv *g)
            weight_reals(g) < INT32_MAX / 4;
 }
 
-/* Worth it for dx, since the dense kernels meet all weights at every pixel; for dw
-   alone, of a first layer, where the channels of x fill enough of a vector. */
+/* Worth it for dx, since the dense kernels meet all weights at every pixel; for dw alone, as of a
+   first layer, where the channels of x fill enough of a vector. */
 INLINE int is_sparse(const md_conv *g, int wants_dx)
 {
     return may_be_sparse(g) && (wants_dx || g->cin >= 8);

@@ -6,8 +6,9 @@
 #include "../vec.h"
 #include "places.h"
 
-/* Both of these are written for any p, and compiled for 2 apart. */
+/* Both directions are written for any p, and compiled for 2 apart. */
 
+/* y, where (rows, cols, c) from z, an image of z_cols pixels across. where may be NULL. */
 INLINE void max_of(real *y, uint8_t *where, const real *z, ptrdiff_t rows, ptrdiff_t cols,
                    ptrdiff_t c, ptrdiff_t z_cols, const ptrdiff_t p)
 {
@@ -28,7 +29,6 @@ INLINE void max_of(real *y, uint8_t *where, const real *z, ptrdiff_t rows, ptrdi
         }
 }
 
-/* y, where (rows, cols, c) from z, an image of z_cols pixels across. where may be NULL. */
 static void window_max(real *y, uint8_t *where, const real *z, ptrdiff_t rows, ptrdiff_t cols,
                        ptrdiff_t c, ptrdiff_t z_cols, ptrdiff_t p)
 {
@@ -36,6 +36,8 @@ static void window_max(real *y, uint8_t *where, const real *z, ptrdiff_t rows, p
     else max_of(y, where, z, rows, cols, c, z_cols, p);
 }
 
+/* dz (z_rows, z_cols, c): dy scale at the winner of its window, zero elsewhere; with y given, only
+   where y is positive (the gradient of a relu before the pooling). */
 INLINE void scatter_of(real *dz, const real *dy, real scale, const real *y, const uint8_t *where,
                        ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t c, ptrdiff_t z_rows,
                        ptrdiff_t z_cols, const ptrdiff_t p)
@@ -62,8 +64,6 @@ INLINE void scatter_of(real *dz, const real *dy, real scale, const real *y, cons
            (size_t)((z_rows - rows * p) * z_cols * c) * sizeof(real));
 }
 
-/* dz (z_rows, z_cols, c): dy scale at the winner of its window, zero elsewhere; with y given, only
-   where y is positive (the gradient of a relu before the pooling). */
 static void window_scatter(real *dz, const real *dy, real scale, const real *y,
                            const uint8_t *where, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t c,
                            ptrdiff_t z_rows, ptrdiff_t z_cols, ptrdiff_t p)
