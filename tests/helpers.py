@@ -148,6 +148,10 @@ def unpooled(dy, winners, shape, pool):
     return dz
 
 
+# (channels, filters, groups) of a convolution
+GROUPS = {"dense": (3, 5, 1), "two": (4, 6, 2), "depthwise": (5, 5, 5), "multiplied": (3, 6, 3)}
+
+
 def conv_inputs(n, size, kernel, channels, make=integers, dtype=np.float32):
     cin, cout, groups = channels
     x = make((n, *size, cin), 1, dtype=dtype)

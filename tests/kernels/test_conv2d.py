@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers import (
     BIT_EQUAL,
+    GROUPS,
     assert_close,
     assert_same_bits,
     backward_of,
@@ -20,7 +21,6 @@ from helpers import (
 
 from minidrop import _kernels
 
-GROUPS = {"dense": (3, 5, 1), "two": (4, 6, 2), "depthwise": (5, 5, 5), "multiplied": (3, 6, 3)}
 # (channels, filters): vectors of channels that are partial, whole, and whole and partial
 CHANNELS = [(1, 1), (1, 32), (3, 7), (8, 8), (16, 33), (17, 16), (32, 64), (33, 70)]
 
