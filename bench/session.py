@@ -70,7 +70,7 @@ class Session:
         ready, failed = prepare(chosen, name, case, self.sample_seconds)
         results, errors = compete(chosen, ready, self.rounds)
         probes, contestants = score(results)
-        drifts = [steadiness.drift(results[n][1]) for n in PROBES if n in results]
+        drifts = [steadiness.drift(n, results[n][1]) for n in PROBES if n in results]
         for contestant, figures in contestants.items():
             figures["note"] = ready[contestant][1]
         return {
@@ -95,16 +95,16 @@ class Session:
         deadline, usual = time.monotonic() + seconds, steadiness.usual(rows)
         found = [steadiness.unsteadiness(row, usual) for row in rows]
         for i in sorted(range(len(rows)), key=found.__getitem__, reverse=True):
-            if found[i] <= steadiness.LIMIT or time.monotonic() > deadline:
+            if found[i] <= 1 or time.monotonic() > deadline:
                 break
-            self.show(f"\nnot steady ({found[i]:.0%}), asked again:")
+            self.show(f"\nnot steady ({found[i]:.1f} of the limit), asked again:")
             again = self._row(*chosen[i])
             self.show(text.block(again))
             if (moved := steadiness.unsteadiness(again, usual)) < found[i]:
                 rows[i], found[i] = again, moved
             rows[i]["asked"] = 2
         for row, moved in zip(rows, found, strict=True):
-            row["noisy"] = moved > steadiness.LIMIT
+            row["noisy"] = moved > 1
 
 
 @contextmanager

@@ -8,8 +8,10 @@ from bench import session, steadiness
 @pytest.mark.parametrize(
     "samples, moved", [([], 0), ([1, 2], 0), ([1, 9, 1.5], 0.5), ([3, 3, 9, 9, 1, 2, 2, 2, 1], 0.5)]
 )
-def test_drift(samples, moved):
-    assert steadiness.drift(samples) == pytest.approx(moved)
+@pytest.mark.parametrize("probe", steadiness.PROBES)
+def test_drift(probe, samples, moved):
+    expected = moved / steadiness.LIMITS[probe]
+    assert steadiness.drift(probe, samples) == pytest.approx(expected)
 
 
 def measured(peak=100.0, memory=20.0, exchange=14.0, drift=0.0, unit="FLOP", seconds=1.0):
@@ -23,14 +25,15 @@ def measured(peak=100.0, memory=20.0, exchange=14.0, drift=0.0, unit="FLOP", sec
     "disturbed, moved",
     [
         (measured(), 0),
-        (measured(peak=80.0), 0.25),
+        (measured(peak=80.0), 0.25 / 0.15),
         (measured(peak=80.0, unit="byte"), 0),  # a copy of its own size: no other row has it
         (measured(peak=None), 0),
-        (measured(memory=10.0), 1.0),
+        (measured(memory=10.0), 1.0 / 0.15),
         (measured(memory=None), 0),
-        (measured(exchange=4.0), 2.5),
+        (measured(exchange=4.0), 2.5 / 0.5),
+        (measured(exchange=10.0), 0.8),  # the threads' way to each other is never still
         (measured(exchange=None), 0),
-        (measured(peak=80.0, drift=0.4), 0.4),
+        (measured(peak=80.0, drift=2.4), 2.4),
         (measured(peak=110.0, memory=25.0), 0),
     ],
 )
@@ -60,8 +63,8 @@ def test_unsteady_rows_are_asked_again_and_the_steadier_measurement_stays():
     """Row 1 was disturbed and becomes steady, though slower; row 2, more disturbed, gets worse;
     row 3 gets better and is still unsteady."""
     steady = [measured() for _ in range(12)]
-    rows = [*steady[:1], measured(memory=10.0), measured(peak=40.0), measured(drift=0.5), *steady]
-    again = {1: measured(seconds=2.0), 2: measured(peak=30.0), 3: measured(drift=0.2)}
+    rows = [*steady[:1], measured(memory=10.0), measured(peak=40.0), measured(drift=1.5), *steady]
+    again = {1: measured(seconds=2.0), 2: measured(peak=30.0), 3: measured(drift=1.2)}
     before, replayed = list(rows), Replayed(again)
     replayed._ask_again([(i,) for i in range(len(rows))], rows, seconds=60)
     assert replayed.order == [2, 1, 3]
@@ -71,7 +74,7 @@ def test_unsteady_rows_are_asked_again_and_the_steadier_measurement_stays():
 
 
 def test_no_time_to_ask_again():
-    rows = [measured(drift=0.5)]
+    rows = [measured(drift=1.5)]
     replayed = Replayed({})
     replayed._ask_again([(0,)], rows, seconds=-1)
     assert not replayed.order and rows[0]["noisy"] and rows[0]["asked"] == 1
