@@ -205,6 +205,16 @@ def test_avx2_share():
     assert (figure.value, figure.at_peak) == (0.75, 0.75)
 
 
+def test_depth():
+    """At the peak, what Adam moves of a layer (458,752 bytes, here in 4.58752 us) is all that
+    becomes slower."""
+    shallow = row("depth 50", "growth", minidrop=50 * 1e-5)
+    deep = row("depth 200", "growth", noisy=True, minidrop=200 * 1.5e-5) | {"memory": 100.0}
+    _, figure = seen("train step, time of a layer", result(shallow, deep))
+    assert figure.value == pytest.approx(1.5) and figure.noisy
+    assert figure.at_peak == pytest.approx(1.458752)
+
+
 def test_what_was_not_measured():
     standings = goals.standings(result())
     assert standings and all(figure is None for _, _, figure in standings)

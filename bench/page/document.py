@@ -25,9 +25,10 @@ SHORT = """
 ### What falls short
 
 *At the peak* is the figure if ours ran at the limit that was measured in the rounds of the same
-row: multiply-adds in registers for arithmetic, a plain copy of as many bytes for the rest. Where it
-is below what is asked, the machine forbids it to a kernel that does the work as it is counted;
-Winograd's saves multiplications, and work in place or in the cache may pass a copy.
+row: multiply-adds in registers for arithmetic, a plain copy of as many bytes for the rest; for
+depth, what Adam moves of a layer at the pace of copies in memory. Where it falls short of what is
+asked, the machine forbids it to a kernel that does the work as it is counted; Winograd's saves
+multiplications, and work in place or in the cache may pass a copy.
 """
 
 
