@@ -7,6 +7,7 @@
 #include "conv_scratch.h"
 #include "depthwise.h"
 #include "patches.h"
+#include "slide_few.h"
 #include "window.h"
 
 enum { PATCHED = 1 << 11 };  /* reals of z behind patches, which are made in bands anyway: in L1 */
@@ -92,7 +93,8 @@ static slide forward_slide(const md_conv *g, md_run *runs, const real *panels)
             s.nruns = add_runs(runs, s.nruns,
                                ky * g->dil_h * s.frame.row + kx * g->dil_w * g->cin,
                                (ky * g->kw + kx) * in * NR, joined * in, s.k);
-    s.patches = has_patches(&s);
+    s.few = is_few(&s);
+    s.patches = !s.few && has_patches(&s);
     s.inner = inner_columns(&s);
     return s;
 }

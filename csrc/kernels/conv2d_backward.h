@@ -71,6 +71,7 @@ static void dx_phases(const md_conv *g, const real *w, const real *dx, const con
             }
         }
         s->inner = inner_columns(s);
+        s->few = is_few(s);
         runs += s->nruns;
     }
 }

@@ -44,12 +44,15 @@ typedef struct {
     int depthwise;                            /* no runs; panels are the weights as they are */
     tap_axis down, across;                    /* where taps meet the source, without its frame */
     int patches;                              /* its patches are written out: patches.h */
+    int few;                                  /* few channels: slide_few.h */
     int past;                                 /* the target goes past the caches */
 } slide;
 
 typedef void slide_do(const slide *s, real *target, const real *source, ptrdiff_t y0,
                       ptrdiff_t y1);
 static slide_do depthwise_rows, patch_rows;
+static void few_rows(const slide *s, real *target, const real *source, ptrdiff_t y0, ptrdiff_t y1,
+                     real *border);
 
 /* ---- padding that is left out ---- */
 
@@ -179,6 +182,10 @@ static void slide_rows(const slide *s, real *target, const real *source, ptrdiff
     if (y0 >= y1 || s->cols == 0) return;
     if (s->depthwise) {
         depthwise_rows(s, target, source, y0, y1);
+        return;
+    }
+    if (s->few) {
+        few_rows(s, target, source, y0, y1, border);
         return;
     }
     const int framed = is_framed(&s->frame);

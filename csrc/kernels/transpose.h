@@ -1,4 +1,4 @@
-/* Transposing W vectors of W lanes. */
+/* Transposing W vectors of W lanes, or few. */
 #ifndef MD_TRANSPOSE_H
 #define MD_TRANSPOSE_H
 
@@ -54,6 +54,35 @@ INLINE void transpose(vf row[W])
         }
         for (int i = 0; i < W; i++) row[i] = next[i];
     }
+}
+#endif
+
+/* Few rows: W columns of FEW_LANES lanes each. */
+#if MD_W == 16
+enum { FEW_LANES = W / 2 };
+typedef real few_lanes __attribute__((vector_size(VB / 2)));
+INLINE void transpose_few(few_lanes column[W], vf row[FEW_LANES])
+{
+    for (int done = 1; done < FEW_LANES; done *= 2) {
+        vf next[FEW_LANES];
+        for (int i = 0; i < FEW_LANES / 2; i++) {
+            next[2 * i] = interleave_low(row[i], row[i + FEW_LANES / 2]);
+            next[2 * i + 1] = interleave_high(row[i], row[i + FEW_LANES / 2]);
+        }
+        for (int i = 0; i < FEW_LANES; i++) row[i] = next[i];
+    }
+    for (int i = 0; i < FEW_LANES; i++) {
+        column[2 * i] = __builtin_shufflevector(row[i], row[i], 0, 1, 2, 3, 4, 5, 6, 7);
+        column[2 * i + 1] = __builtin_shufflevector(row[i], row[i], 8, 9, 10, 11, 12, 13, 14, 15);
+    }
+}
+#else
+enum { FEW_LANES = W };
+typedef vf few_lanes;
+INLINE void transpose_few(few_lanes column[W], vf row[FEW_LANES])
+{
+    transpose(row);
+    for (int i = 0; i < W; i++) column[i] = row[i];
 }
 #endif
 
