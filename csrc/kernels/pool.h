@@ -130,20 +130,23 @@ INLINE vf window_count(const pool_work *w, const pool_window *win)
 POOL_DO(max_any, pool_max, win->rows, win->cols)
 POOL_DO(max_2x2, pool_max, 2, 2)
 POOL_DO(mean_any, pool_mean, win->rows, win->cols, window_count(w, win))
+POOL_DO(mean_2x2, pool_mean, 2, 2, set1(4))
 POOL_DO(spread_max_any, spread_max, win->rows, win->cols)
 POOL_DO(spread_max_2x2, spread_max, 2, 2)
 POOL_DO(spread_mean_any, spread_mean, win->rows, win->cols, window_count(w, win))
+POOL_DO(spread_mean_2x2, spread_mean, 2, 2, set1(4))
 
 typedef void pool_do(const pool_work *w, const pool_window *win);
 
-INLINE void do_row(const pool_work *w, ptrdiff_t row, pool_do *mean, pool_do *max, pool_do *max2)
+/* any, or two_by_two, which a mean may only be of where nothing else is counted. */
+INLINE void do_row(const pool_work *w, ptrdiff_t row, pool_do *any, pool_do *two_by_two)
 {
     const pool_window first = window_row(w, row);
+    const int can_be_two = w->arg || !w->g->kh || w->g->kh * w->g->kw == 4;
     for (ptrdiff_t ox = 0; ox < w->g->ow; ox++) {
         const pool_window win = window_at(w, &first, ox);
-        if (!w->arg) mean(w, &win);
-        else if (win.rows == 2 && win.cols == 2) max2(w, &win);
-        else max(w, &win);
+        if (can_be_two && win.rows == 2 && win.cols == 2) two_by_two(w, &win);
+        else any(w, &win);
     }
 }
 
@@ -153,7 +156,8 @@ static void forward_item(void *context, ptrdiff_t item, int worker)
     const pool_work *w = context;
     const ptrdiff_t end = smaller(w->rows, (item + 1) * w->rows_per_item);
     for (ptrdiff_t row = item * w->rows_per_item; row < end; row++)
-        do_row(w, row, mean_any, max_any, max_2x2);
+        if (w->arg) do_row(w, row, max_any, max_2x2);
+        else do_row(w, row, mean_any, mean_2x2);
 }
 
 /* dx = 0 for the pixels of one row from column `from` to before `to`. */
@@ -183,7 +187,8 @@ static void spread_item(void *context, ptrdiff_t item, int worker)
             }
             clear_pixels(w, top + y, done, g->w);
         }
-        do_row(w, row, spread_mean_any, spread_max_any, spread_max_2x2);
+        if (w->arg) do_row(w, row, spread_max_any, spread_max_2x2);
+        else do_row(w, row, spread_mean_any, spread_mean_2x2);
     }
 }
 
