@@ -1,59 +1,18 @@
 /* Pooling, channels last: the largest or the mean of each window of pixels, channel by channel.
 
    Channels are the lanes, so a window is a walk over pixels with everything in registers. Backward
-   writes every pixel of dx once, so that threads never meet, in one of two ways:
+   gives every pixel of dx to one thread, in one of three ways:
    - windows that do not overlap spread: each writes its own pixels, and zeros up to the next one;
-   - pixels gather where windows overlap: from the windows that cover them, in order. */
+   - pixels gather where windows overlap: from the windows that cover them (pool_gather.h);
+   - elements scatter where few lanes would be busy: each to the pixel that won (pool_scatter.h). */
 #ifndef MD_POOL_H
 #define MD_POOL_H
 
-#include "../minidrop.h"
-#include "../vec.h"
 #include "ahead.h"
-#include "places.h"
-#include "pool_axis.h"
-
-/* Do `body(j, m)` for the channels: whole vectors with a constant m, then what is left. */
-#define FOR_CHANNELS(body, c, ...) \
-    do { \
-        ptrdiff_t j = 0; \
-        for (; j + W <= (c); j += W) body(j, W, __VA_ARGS__); \
-        if (j < (c)) body(j, (c) - j, __VA_ARGS__); \
-    } while (0)
+#include "pool_gather.h"
+#include "pool_scatter.h"
 
 /* ---- one window ---- */
-
-typedef struct {
-    real *to;
-    const real *from;
-    void *arg;                       /* NULL: means */
-    const md_pool *g;
-    pool_axis height, width;
-    ptrdiff_t rows, rows_per_item;   /* of windows, or of pixels to gather for; over all images */
-    int past;                        /* every pixel that backward writes goes past the caches */
-    int far;                         /* what forward reads comes from memory */
-} pool_work;
-
-/* The pixels that exist of a window, and elements: of its first pixel in x, of its place in y.
-   `place` is the number of that pixel in the whole window, whose first may be padding. */
-typedef struct { ptrdiff_t rows, cols, x, y, place; } pool_window;
-
-/* What all windows of a row have in common: it stands at column 0 of x and of y. */
-INLINE pool_window window_row(const pool_work *w, ptrdiff_t row)
-{
-    const md_pool *g = w->g;
-    const ptrdiff_t image = row / g->oh, oy = row % g->oh, y0 = window_start(&w->height, oy);
-    return (pool_window){window_size(&w->height, oy), 0, (image * g->h + y0) * g->w * g->c,
-                         row * g->ow * g->c, (y0 - oy * g->stride_h + g->pad_h) * g->kw + g->pad_w};
-}
-
-INLINE pool_window window_at(const pool_work *w, const pool_window *row, ptrdiff_t ox)
-{
-    const md_pool *g = w->g;
-    const ptrdiff_t x0 = window_start(&w->width, ox);
-    return (pool_window){row->rows, window_end(&w->width, ox) - x0, row->x + x0 * g->c,
-                         row->y + ox * g->c, row->place + x0 - ox * g->stride_w};
-}
 
 /* The rows of a window lie apart, which is no stream for the machine: ask for the window below. */
 INLINE void ask_below(const pool_work *w, const real *x, ptrdiff_t rows, ptrdiff_t cols)
@@ -192,111 +151,38 @@ static void spread_item(void *context, ptrdiff_t item, int worker)
     }
 }
 
-/* ---- backward by pixels ---- */
-
-/* A pixel, at x, and the windows that cover it. The first of them stands at y, and the pixel has
-   number `place` in it. */
-typedef struct { pool_cover down, across; ptrdiff_t x, y, place; } pool_pixel;
-
-INLINE void gather_max(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_pixel *p)
-{
-    const md_pool *g = w->g;
-    const ptrdiff_t across = p->across.last - p->across.first;
-    ptrdiff_t y = p->y + j, place = p->place;
-    vf sum = zero();
-    for (ptrdiff_t oy = p->down.first; oy <= p->down.last; oy++) {
-        for (ptrdiff_t i = 0; i <= across; i++) {
-            const vi won = load_places(w->arg, y + i * g->c, m, g->wide);
-            const vf dy = load_some(w->from + y + i * g->c, m);
-            sum += keep(same(won, set1_int(place - i * g->stride_w)), dy);
-        }
-        y += g->ow * g->c, place -= g->stride_h * g->kw;
-    }
-    put(w->to + p->x + j, sum, m, w->past);
-}
-
-INLINE void gather_mean(ptrdiff_t j, ptrdiff_t m, const pool_work *w, const pool_pixel *p)
-{
-    const md_pool *g = w->g;
-    ptrdiff_t y = p->y + j;
-    vf sum = zero();
-    for (ptrdiff_t oy = p->down.first; oy <= p->down.last; oy++, y += g->ow * g->c)
-        for (ptrdiff_t ox = p->across.first; ox <= p->across.last; ox++) {
-            const vf dy = load_some(w->from + y + (ox - p->across.first) * g->c, m);
-            if (g->kh) sum += dy;
-            else sum += dy / set1((real)(window_size(&w->height, oy) * window_size(&w->width, ox)));
-        }
-    if (g->kh) sum /= set1((real)(g->kh * g->kw));
-    put(w->to + p->x + j, sum, m, w->past);
-}
-
-static void gather_item(void *context, ptrdiff_t item, int worker)
-{
-    (void)worker;
-    const pool_work *w = context;
-    const md_pool *g = w->g;
-    const ptrdiff_t end = smaller(w->rows, (item + 1) * w->rows_per_item);
-    for (ptrdiff_t row = item * w->rows_per_item; row < end; row++) {
-        const ptrdiff_t image = row / g->h, py = row % g->h;
-        pool_pixel p = {cover_none(&w->height), cover_none(&w->width), .x = row * g->w * g->c};
-        cover_pixel(&p.down, &w->height, py);
-        const ptrdiff_t y = (image * g->oh + p.down.first) * g->ow;
-        const ptrdiff_t place = (py - p.down.first * g->stride_h + g->pad_h) * g->kw + g->pad_w;
-        for (ptrdiff_t px = 0; px < g->w; px++, p.x += g->c) {
-            cover_pixel(&p.across, &w->width, px);
-            p.y = (y + p.across.first) * g->c;
-            p.place = place + px - p.across.first * g->stride_w;
-            if (w->arg) FOR_CHANNELS(gather_max, g->c, w, &p);
-            else FOR_CHANNELS(gather_mean, g->c, w, &p);
-        }
-    }
-}
-
 /* ---- the kernels ---- */
-
-/* Items of about 16 K elements of x, whole rows. */
-static void pool_run(pool_work w, md_item *item, ptrdiff_t rows)
-{
-    const md_pool *g = w.g;
-    const ptrdiff_t elements = g->n * g->h * g->w * g->c;
-    if (rows == 0 || elements == 0) return;
-    w.height = (pool_axis){g->h, g->oh, g->kh, g->stride_h, g->pad_h};
-    w.width = (pool_axis){g->w, g->ow, g->kw, g->stride_w, g->pad_w};
-    w.rows = rows;
-    w.rows_per_item = larger(1, (ptrdiff_t)(16384.0 * (double)rows / (double)elements));
-    const double taps = g->kh ? (double)(g->kh * g->kw) / (double)(g->stride_h * g->stride_w) : 1;
-    md_parallel_for(ceil_div(rows, w.rows_per_item), 0.2 * (1 + taps) * (double)elements, item, &w);
-}
 
 static void pool_backward(pool_work w)
 {
     const md_pool *g = w.g;
+    w.overlap = windows_overlap(&w.height) || windows_overlap(&w.width);
     w.past = g->c % W == 0 && goes_past(w.to, g->n * g->h * g->w * g->c);
-    if (windows_overlap(&(pool_axis){g->h, g->oh, g->kh, g->stride_h, g->pad_h}) ||
-        windows_overlap(&(pool_axis){g->w, g->ow, g->kw, g->stride_w, g->pad_w}))
-        pool_run(w, gather_item, g->n * g->h);
+    if (w.arg && scatters(g, w.overlap)) pool_run(w, scatter_item, g->n * g->h);
+    else if (w.overlap) pool_run(w, gather_item, g->n * g->h);
     else pool_run(w, spread_item, g->n * g->oh);
 }
 
 static void max_pool2d_forward(real *y, void *arg, const real *x, const md_pool *g)
 {
-    pool_run((pool_work){.to = y, .from = x, .arg = arg, .g = g}, forward_item, g->n * g->oh);
+    pool_run(pool_of(y, x, arg, g), forward_item, g->n * g->oh);
 }
 
 static void max_pool2d_backward(real *dx, const real *dy, const void *arg, const md_pool *g)
 {
-    pool_backward((pool_work){.to = dx, .from = dy, .arg = (void *)arg, .g = g});
+    pool_backward(pool_of(dx, dy, (void *)arg, g));
 }
 
 static void avg_pool2d_forward(real *y, const real *x, const md_pool *g)
 {
-    const int far = is_far(g->n * g->h * g->w * g->c);
-    pool_run((pool_work){.to = y, .from = x, .g = g, .far = far}, forward_item, g->n * g->oh);
+    pool_work w = pool_of(y, x, NULL, g);
+    w.far = is_far(g->n * g->h * g->w * g->c);
+    pool_run(w, forward_item, g->n * g->oh);
 }
 
 static void avg_pool2d_backward(real *dx, const real *dy, const md_pool *g)
 {
-    pool_backward((pool_work){.to = dx, .from = dy, .g = g});
+    pool_backward(pool_of(dx, dy, NULL, g));
 }
 
 #endif

@@ -91,6 +91,21 @@ def test_channels_at_vector_edges(isa, channels, window):
     check_kernel(isa, _kernels.max_pool2d_backward, dy, arg, x.shape, *window, exact=True)
 
 
+@pytest.mark.parametrize("channels", [1, 4, 5, 8])
+@pytest.mark.parametrize("window", [(2, None, 0), (3, None, 1), (3, 2, 1), (5, 1, 2)])
+def test_few_channels_have_the_bits_of_many(isa, channels, window):
+    """Elements of so few are scattered, by rows of pixels that cut windows in two."""
+    many = normals((3, 150, 61, 9))
+    few = many[..., :channels].copy()
+    results = []
+    for x in (many, few):
+        y, arg = _kernels.max_pool2d_forward(x, *window)
+        dy = normals((*y.shape[:-1], 9), 1)[..., : x.shape[-1]].copy()
+        results.append(_kernels.max_pool2d_backward(dy, arg, x.shape, *window))
+        check_same_on_threads(_kernels.max_pool2d_backward, dy, arg, x.shape, *window)
+    assert_same_bits(results[1], results[0][..., :channels].copy())
+
+
 def test_mean_gradient(isa, geometry):
     shape, *window = geometry
     dy = normals(_kernels.avg_pool2d_forward(normals(shape), *window).shape)
