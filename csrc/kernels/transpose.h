@@ -44,17 +44,19 @@ INLINE vf interleave_low(vf a, vf b) { return __builtin_shufflevector(a, b, 0, 2
 INLINE vf interleave_high(vf a, vf b) { return __builtin_shufflevector(a, b, 1, 3); }
 #endif
 
-INLINE void transpose(vf row[W])
+/* Perfect shuffles: the columns of so many rows, one behind the other. */
+INLINE void shuffle_rows(vf *row, const int rows)
 {
-    for (int done = 1; done < W; done *= 2) {
+    for (int done = 1; done < rows; done *= 2) {
         vf next[W];
-        for (int i = 0; i < W / 2; i++) {
-            next[2 * i] = interleave_low(row[i], row[i + W / 2]);
-            next[2 * i + 1] = interleave_high(row[i], row[i + W / 2]);
+        for (int i = 0; i < rows / 2; i++) {
+            next[2 * i] = interleave_low(row[i], row[i + rows / 2]);
+            next[2 * i + 1] = interleave_high(row[i], row[i + rows / 2]);
         }
-        for (int i = 0; i < W; i++) row[i] = next[i];
+        for (int i = 0; i < rows; i++) row[i] = next[i];
     }
 }
+INLINE void transpose(vf row[W]) { shuffle_rows(row, W); }
 #endif
 
 /* Few rows: W columns of FEW_LANES lanes each. */
@@ -63,14 +65,7 @@ enum { FEW_LANES = W / 2 };
 typedef real few_lanes __attribute__((vector_size(VB / 2)));
 INLINE void transpose_few(few_lanes column[W], vf row[FEW_LANES])
 {
-    for (int done = 1; done < FEW_LANES; done *= 2) {
-        vf next[FEW_LANES];
-        for (int i = 0; i < FEW_LANES / 2; i++) {
-            next[2 * i] = interleave_low(row[i], row[i + FEW_LANES / 2]);
-            next[2 * i + 1] = interleave_high(row[i], row[i + FEW_LANES / 2]);
-        }
-        for (int i = 0; i < FEW_LANES; i++) row[i] = next[i];
-    }
+    shuffle_rows(row, FEW_LANES);
     for (int i = 0; i < FEW_LANES; i++) {
         column[2 * i] = __builtin_shufflevector(row[i], row[i], 0, 1, 2, 3, 4, 5, 6, 7);
         column[2 * i + 1] = __builtin_shufflevector(row[i], row[i], 8, 9, 10, 11, 12, 13, 14, 15);
