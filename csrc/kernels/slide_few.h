@@ -100,7 +100,7 @@ static void few_rows(const slide *s, real *target, const real *source, ptrdiff_t
     md_tile t = {.a_row = 1, .a_step = NR, .b_step = f->c > 1 ? f->row / f->c : 1, .k = steps,
                  .a = s->panels, .c = product, .c_row = ALONG, .count = 1};
     real *to = target + s->offset;
-    const real *end = dense ? to + (y1 - y0) * s->row : NULL;
+    const real *end = dense ? to + (y1 - y0) * s->row : to;
     for (ptrdiff_t y = y0; y < y1; y++, border += s->step_y * f->row, to += s->row) {
         ptrdiff_t first = 0, last = s->nruns;
         clip_runs(s, y, &first, &last);

@@ -47,6 +47,9 @@ static void batch_norm_forward(real *y, const real *x, const real *mean, const r
     }
 }
 
+/* dy in front of the relu, if there is one, whose argument is y. */
+static real let_through(real dy, real y, int relu) { return relu && !(y > 0) ? 0 : dy; }
+
 static void batch_norm_backward(real *dx, real *dweight, real *dbias, const real *dy,
                                 const real *x, const real *mean, const real *var,
                                 const real *weight, const real *bias, ptrdiff_t rows,
@@ -58,7 +61,7 @@ static void batch_norm_backward(real *dx, real *dweight, real *dbias, const real
         double sum = 0, along = 0;
         for (ptrdiff_t i = j; i < rows * c; i += c) {
             const real y = normalized(x[i], j, mean, var, weight, bias, eps);
-            const real d = relu && !(y > 0) ? 0 : dy[i];
+            const real d = let_through(dy[i], y, relu);
             sum += d;
             along += d * ((x[i] - mean[j]) * inverse);
         }
@@ -66,7 +69,7 @@ static void batch_norm_backward(real *dx, real *dweight, real *dbias, const real
         dweight[j] = (real)along;
         for (ptrdiff_t i = j; dx && i < rows * c; i += c) {
             const real y = normalized(x[i], j, mean, var, weight, bias, eps);
-            const real d = relu && !(y > 0) ? 0 : dy[i];
+            const real d = let_through(dy[i], y, relu);
             const real normal = (x[i] - mean[j]) * inverse;
             const real moved = training ? (dbias[j] + normal * dweight[j]) / (real)rows : 0;
             dx[i] = scale * inverse * (d - moved);
