@@ -8,7 +8,8 @@
 
 enum { PLACES = 256, SCATTERED = 8 };   /* places that are bytes; channels at most */
 
-/* Windows that do not overlap have fewer pixels to write than there are elements to scatter. */
+/* A window that overlaps no other takes a store for each of its pixels, and the elements scattered
+   one for each channel. */
 INLINE int scatters(const md_pool *g, int overlap)
 {
     return !g->wide && g->c <= SCATTERED && (overlap || g->c <= g->kh * g->kw);
