@@ -1,6 +1,6 @@
-"""Batch norm of a CNN's map and layer norm of a sequence, in training, forward and backward.
-Bytes: forward reads x twice (its statistics come first) and writes y; backward reads x and dy
-twice and writes dx."""
+"""Batch norm of a CNN's map, without and with the relu behind it, and layer norm of a sequence, in
+training, forward and backward. Bytes: forward reads x twice (its statistics come first) and writes
+y; backward reads x and dy twice and writes dx."""
 
 import numpy as np
 
@@ -12,7 +12,8 @@ CONTESTANTS = (
     "jax_cl",
 )  # fmt: skip
 
-SHAPES = {"batch": (128, 24, 24, 64), "layer": (4096, 512)}
+SHAPES = {"batch": (128, 24, 24, 64), "batch_relu": (128, 24, 24, 64), "layer": (4096, 512)}
+NEAR_ZERO = 1e-3  # a relu lets its argument through or not, as it was rounded: no dy there
 
 
 def cases():
@@ -31,18 +32,24 @@ def cases():
 def operands(case):
     """x, dy, scale and shift."""
     kind, shape, _ = case.spec
-    channels = shape[-1]
-    scale = 1 + 0.1 * normal(channels, seed=3)
-    return normal(*shape, seed=1), normal(*shape, seed=2), scale, 0.1 * normal(channels, seed=4)
+    x, dy = normal(*shape, seed=1), normal(*shape, seed=2)
+    scale, shift = 1 + 0.1 * normal(shape[-1], seed=3), 0.1 * normal(shape[-1], seed=4)
+    if kind == "batch_relu":
+        x_hat, _ = reference.normalize(x, (0, 1, 2))
+        dy *= abs(x_hat * scale + shift) > NEAR_ZERO
+    return x, dy, scale, shift
 
 
 def verify(case, outputs):
     kind, shape, direction = case.spec
     x, dy, scale, shift = operands(case)
-    axis = (0, 1, 2) if kind == "batch" else -1
+    axis = -1 if kind == "layer" else (0, 1, 2)
     x_hat, inverse = reference.normalize(x, axis)
+    y = x_hat * scale + shift
+    if kind == "batch_relu":
+        y, dy = np.maximum(y, 0), dy * (y > 0)
     if direction == "forward":
-        assert_close(outputs[0], x_hat * scale + shift, what=case.name)
+        assert_close(outputs[0], y, what=case.name)
         return
     others = tuple(range(len(shape) - 1))
     expected = (
@@ -71,6 +78,7 @@ def make_minidrop(case):
 
     kind, shape, direction = case.spec
     x, dy, scale, shift = operands(case)
+    relu = kind == "batch_relu"
     if direction == "forward":
         tensors = [md.Tensor(a) for a in (x, scale, shift)]
         running = np.zeros_like(shift), np.ones_like(scale)
@@ -79,14 +87,15 @@ def make_minidrop(case):
             x, scale, shift = tensors
             if kind == "layer":
                 return F.layer_norm(x, shape[-1:], scale, shift)
-            return F.batch_norm(x, *running, scale, shift, training=True)
+            return F.batch_norm(x, *running, scale, shift, training=True, relu=relu)
 
         return Task(forward, lambda: [forward().numpy()])
-    if kind == "batch":
+    if kind != "layer":
         mean, variance = _kernels.batch_statistics(x)
+        tail = {"bias": shift, "relu": True} if relu else {}
 
         def backward():
-            return _kernels.batch_norm_backward(dy, x, mean, variance, scale)
+            return _kernels.batch_norm_backward(dy, x, mean, variance, scale, **tail)
     else:
         _, mean, inverse = _kernels.layer_norm(x, shape[-1:], scale, shift)
 
@@ -102,7 +111,7 @@ def make_torch(contestant, case):
 
     kind, shape, direction = case.spec
     x, dy, scale, shift = map(torch.from_numpy, operands(case))
-    if kind == "batch":
+    if kind != "layer":
         layout = torch.channels_last if contestant.channels_last else torch.contiguous_format
         x, dy = (a.permute(0, 3, 1, 2).contiguous(memory_format=layout) for a in (x, dy))
     leaves = (x, scale, shift)
@@ -111,7 +120,8 @@ def make_torch(contestant, case):
     def normed(x, scale, shift):
         if kind == "layer":
             return F.layer_norm(x, shape[-1:], scale, shift)
-        return F.batch_norm(x, mean, variance, scale, shift, True)
+        y = F.batch_norm(x, mean, variance, scale, shift, True)
+        return F.relu(y, inplace=True) if kind == "batch_relu" else y
 
     normed = compiled(contestant, normed)
 
@@ -149,7 +159,8 @@ def make_jax(contestant, case):
     def normed(x, scale, shift):
         mean, variance = x.mean(axis, keepdims=True), x.var(axis, keepdims=True)
         x_hat = (x - mean) * jax.lax.rsqrt(variance + 1e-5)
-        return x_hat * scale.reshape(along) + shift.reshape(along)
+        y = x_hat * scale.reshape(along) + shift.reshape(along)
+        return jax.nn.relu(y) if kind == "batch_relu" else y
 
     if direction == "forward":
         compiled = jax.jit(lambda dy, *leaves: (normed(*leaves),))
