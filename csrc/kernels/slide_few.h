@@ -42,7 +42,11 @@ static int is_few(const slide *s)
 static void turn_framed(real *to, const real *image, const frame *f, ptrdiff_t y0, ptrdiff_t y1)
 {
     const ptrdiff_t width = f->row / f->c;
-    memset(to, 0, (size_t)((y1 - y0) * f->row) * sizeof(real));
+    if (f->c == 1) {
+        copy_framed(to, image, f, y0, y1);
+        return;
+    }
+    if (is_framed(f)) memset(to, 0, (size_t)((y1 - y0) * f->row) * sizeof(real));
     for (ptrdiff_t y = larger(0, y0 - f->top); y < smaller(f->h, y1 - f->top); y++)
         copy_transposed(to + (y + f->top - y0) * f->row + f->left, width, image + y * f->w * f->c,
                         f->c, f->w, f->c);
@@ -89,8 +93,7 @@ static void few_rows(const slide *s, real *target, const real *source, ptrdiff_t
                      real *border)
 {
     const frame *f = &s->frame;
-    if (f->c > 1) turn_framed(border, source, f, y0 * s->step_y, (y1 - 1) * s->step_y + s->reach);
-    else copy_framed(border, source, f, y0 * s->step_y, (y1 - 1) * s->step_y + s->reach);
+    turn_framed(border, source, f, y0 * s->step_y, (y1 - 1) * s->step_y + s->reach);
 
     md_run runs[FEW_RUNS];
     turn_runs(runs, s);
