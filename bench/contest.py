@@ -93,7 +93,12 @@ def prepare(processes, suite, case, sample_seconds):
     return ready, errors
 
 
-def compete(processes, ready, rounds):
+def take_sample(process):
+    """The process's answer to `sample`."""
+    return process.ask("sample")
+
+
+def compete(processes, ready, rounds, sample=take_sample):
     """({name: (amount of work, [seconds of a run, one a round])}, {name: error}).
 
     Those that are `ready`, as prepare() says, are asked in turn for one sample each, `rounds`
@@ -103,7 +108,7 @@ def compete(processes, ready, rounds):
     for turn in range(rounds):
         live = [process for process in processes if process.name in results]
         for process in live[turn % max(1, len(live)) :] + live[: turn % max(1, len(live))]:
-            answer = process.ask("sample")
+            answer = sample(process)
             if "error" in answer:
                 errors[process.name] = answer["error"]
                 del results[process.name]

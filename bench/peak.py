@@ -33,16 +33,17 @@ from bench import machine
 LEVELS = {"L1": 8 << 10, "L2": 192 << 10, "L3": 4 << 20, "memory": 256 << 20}
 SAMPLES = 31
 FMA_FLOP = 5e8  # of one sample and thread: 2 to 10 ms
+GLANCE_FLOP = 1e8  # for a glance at whether the cores are whole: cores.py
 
 
-def fma_runner(kernel="fma_peak"):
+def fma_runner(kernel="fma_peak", flop=FMA_FLOP):
     """(run, FLOP of one run): multiply-adds on md.get_num_threads() threads under the active
-    instruction set, some milliseconds of them. ImportError where minidrop is not built."""
+    instruction set, about `flop` on each. ImportError where minidrop is not built."""
     import minidrop as md
     from minidrop import _kernels
 
     trial = 1000
-    wanted = FMA_FLOP * md.get_num_threads()  # by count: a clock can be held up by others
+    wanted = flop * md.get_num_threads()  # by count: a clock can be held up by others
     run = getattr(_kernels, kernel)
     iterations = math.ceil(trial * wanted / run(trial))
     return lambda: run(iterations), run(iterations)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from bench import machine, peak, steadiness, suites, text
 from bench.contest import PROBES, Process, compete, prepare, score
 from bench.contestants import CONTESTANTS
+from bench.cores import Cores
 from bench.expected import FOLDER_VARIABLE
 
 SAMPLE_SECONDS = 0.03
@@ -22,9 +23,11 @@ class Session:
         self.sample_seconds = sample_seconds
         self.names = list(names)
         self.processes = {}
+        self.cores = Cores(self._glance)
 
     def run(self, chosen):
-        """{"threads", "peak", "other_load", "stolen", "rows"} of the rows [(suite, case)]."""
+        """{"threads", "peak", "other_load", "stolen", "again", "unsure", "rows"} of the rows
+        [(suite, case)]; cores.py tells what `again` and `unsure` count."""
         load = machine.OtherLoad()
         rows = []
         self.show(f"\n== {self.threads} thread{'s' if self.threads > 1 else ''} ==")
@@ -41,6 +44,8 @@ class Session:
             "peak": limits,
             "other_load": load.share(),
             "stolen": load.stolen(),
+            "again": self.cores.again,
+            "unsure": self.cores.unsure,
             "rows": rows,
         }
 
@@ -61,6 +66,10 @@ class Session:
             for process in self.processes.values():
                 process.close()
 
+    def _glance(self):
+        """What the probe `peak` sees of the cores at a glance; None where it sees nothing."""
+        return self.processes["peak"].ask("glance").get("rate")
+
     def _row(self, suite, case):
         """One row as a dict that can be written as JSON."""
         began, load = time.monotonic(), machine.OtherLoad()
@@ -68,7 +77,7 @@ class Session:
         wanted = (*suite.CONTESTANTS, *PROBES)
         chosen = [self.processes[n] for n in wanted if n in self.processes]
         ready, failed = prepare(chosen, name, case, self.sample_seconds)
-        results, errors = compete(chosen, ready, self.rounds)
+        results, errors = compete(chosen, ready, self.rounds, self.cores.sample)
         probes, contestants = score(results)
         drifts = [steadiness.drift(n, results[n][1]) for n in PROBES if n in results]
         for contestant, figures in contestants.items():

@@ -15,10 +15,11 @@ works; its figures are not to be quoted.**
 READING = """
 Times are medians of {rounds} rounds, ± half the width of the middle half. A ratio above 1x is
 faster than the peer. *To PyTorch* means the fastest eager PyTorch of the row; *the best peer* is
-the fastest of all contestants that are not minidrop. `~` marks rows during which the machine was
-not steady, though they were asked again: multiply-adds, copies in memory, or what one core reads of
-another's, timed in the same rounds, moved by more than 15 % (the last of them by half) or stayed as
-far behind the usual of the run. What stands there is not to be trusted.
+the fastest of all contestants that are not minidrop. Samples that were not taken on whole cores, as
+multiply-adds right before and after them tell, were taken again. `~` marks rows during which the
+machine was not steady, though they were asked again: multiply-adds, copies in memory, or what one
+core reads of another's, timed in the same rounds, moved by more than 15 % (the last of them by
+half) or stayed as far behind the usual of the run. What stands there is not to be trusted.
 """
 
 SHORT = """
