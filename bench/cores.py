@@ -8,9 +8,10 @@ was not taken on whole cores is taken again, whatever it says of its contestant.
 """
 
 import time
-from bisect import insort
+from collections import deque
 
-WHOLE = 0.88  # of the usual rate of multiply-adds; a clock that moves stays above
+WHOLE = 0.85  # of the best rate of multiply-adds; a clock that moves by a tenth stays above
+MEMORY_SECONDS = 120.0  # a machine that has been slower for so long is a slower machine
 WAIT_SHARE = 0.25  # of a run's time at most goes into waiting for whole cores
 
 
@@ -21,10 +22,19 @@ class Cores:
     def __init__(self, look, clock=time.monotonic):
         self._look, self._clock = look, clock
         self._began, self._waited = clock(), 0.0
-        self._rates = []
+        self._best = deque()  # (when, rate) of the best look, of the best one after it, and so on
         self._whole = False  # when last looked at
         self.again = 0  # samples that were taken again
         self.unsure = 0  # samples that stayed, though the cores were not whole
+
+    def remember(self, rate):
+        """Compares the looks of the next two minutes with this rate too."""
+        now = self._clock()
+        while self._best and self._best[-1][1] <= rate:
+            self._best.pop()
+        self._best.append((now, rate))
+        while self._best[0][0] < now - MEMORY_SECONDS:
+            self._best.popleft()
 
     def sample(self, process):
         """The process's answer to `sample`: the first one on whole cores, or whatever comes when
@@ -53,11 +63,8 @@ class Cores:
         return self._waited <= WAIT_SHARE * (self._clock() - self._began)
 
     def _are_whole(self):
-        """Against the rate that three quarters of all looks did not exceed."""
         rate = self._look()
-        if rate is None:
-            self._whole = True
-        else:
-            insort(self._rates, rate)
-            self._whole = rate >= WHOLE * self._rates[3 * len(self._rates) // 4]
+        if rate is not None:
+            self.remember(rate)
+        self._whole = rate is None or rate >= WHOLE * self._best[0][1]
         return self._whole

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.cores import WAIT_SHARE, Cores
+from bench.cores import MEMORY_SECONDS, WAIT_SHARE, Cores
 
 LOOK_SECONDS, SAMPLE_SECONDS = 0.01, 0.05
 
@@ -78,12 +78,24 @@ def test_waiting_ends_at_its_share_of_the_time():
     assert cores.unsure == 1
 
 
-def test_cores_that_are_never_better_are_whole():
-    machine = Machine(200.0, *[100.0] * 8)
+def test_a_machine_that_became_slower():
+    machine = Machine(200.0, 200.0, 100.0)
     cores = machine.cores()
-    for _ in range(8):
-        cores.sample(machine)
-    assert cores.unsure == 0 and cores.again < 8
+    for _ in range(4):
+        cores.sample(machine)  # within two minutes none is on whole cores, except the first
+    assert (cores.again > 0) and machine.samples == 4 + cores.again
+    machine.now += MEMORY_SECONDS
+    again, unsure = cores.again, cores.unsure
+    cores.sample(machine)
+    assert (cores.again, cores.unsure) == (again, unsure)
+
+
+def test_a_rate_that_is_known_before():
+    machine = Machine(100.0, 200.0)
+    cores = machine.cores(age=100.0)
+    cores.remember(200.0)
+    assert cores.sample(machine) == {"seconds": 1}
+    assert machine.now == pytest.approx(100.0 + SAMPLE_SECONDS + 3 * LOOK_SECONDS)
 
 
 def test_an_error_is_not_asked_again():
