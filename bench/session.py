@@ -12,6 +12,7 @@ from bench.cores import Cores
 from bench.expected import FOLDER_VARIABLE
 
 SAMPLE_SECONDS = 0.03
+WATCH = {"OMP_WAIT_POLICY": "passive"}  # a thread that still spins would disturb the next sample
 REPEAT_SHARE = 0.15  # of a run's time at most goes into measuring unsteady rows again
 
 
@@ -23,6 +24,7 @@ class Session:
         self.sample_seconds = sample_seconds
         self.names = list(names)
         self.processes = {}
+        self._watch = Process("peak", threads, WATCH)
         self.cores = Cores(self._glance)
 
     def run(self, chosen):
@@ -65,12 +67,12 @@ class Session:
                     self.processes[name] = process
             yield
         finally:
-            for process in self.processes.values():
+            for process in (self._watch, *self.processes.values()):
                 process.close()
 
     def _glance(self):
-        """What the probe `peak` sees of the cores at a glance; None where it sees nothing."""
-        return self.processes["peak"].ask("glance").get("rate")
+        """The cores' rate at a glance; None where minidrop is not built."""
+        return self._watch.ask("glance").get("rate")
 
     def _row(self, suite, case):
         """One row as a dict that can be written as JSON."""

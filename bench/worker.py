@@ -6,7 +6,7 @@ It reads one JSON list a line and answers each with one JSON object a line:
     ["sample"]                          the seconds of one run, over a sample of some `seconds`
     ["measure_memory", suite, case]     the most memory that running the case took
     ["measure_peak"]                    only of the probe `peak`: bench.peak's figures
-    ["glance"]                          only of the probe `peak`: a millisecond's rate
+    ["glance"]                          only of the probe `peak`: the rate of 2 ms
 
 `{"error": text}` stands for any failure, `{"skip": true}` for a case that is not for this
 contestant.
@@ -25,7 +25,6 @@ LONG_SECONDS = 0.15  # of a run that a cold start does not change
 MEMORY_RUNS = 10
 MEMORY_BYTES = 64 << 20  # of what the probe of memory copies: more than caches hold
 REST_SECONDS = 0.01
-SHORT_REST_SECONDS = 0.002
 LONGEST_REST_SECONDS = 1.0
 
 
@@ -44,16 +43,16 @@ def set_threads(library, threads):
         __import__(library)
 
 
-def rest(nap=REST_SECONDS):
-    """Sleeps, `nap` seconds at a time, until the threads of this process sleep too. The pools of
-    OpenMP and OpenBLAS spin for many milliseconds after their last work, and would slow down
-    whoever is asked next. While one of them does, the processor time of a nap is the nap's length,
-    not a tenth of it."""
+def rest():
+    """Sleeps until the threads of this process sleep too. The pools of OpenMP and OpenBLAS spin
+    for many milliseconds after their last work, and would slow down whoever is asked next. While
+    one of them does, the processor time of a nap is the nap's length, not a tenth of it. A nap is
+    longer than a tick of the system's clock, which counts that time."""
     deadline = time.monotonic() + LONGEST_REST_SECONDS
     while True:
         before = time.process_time()
-        time.sleep(nap)
-        if time.process_time() - before < 0.1 * nap or time.monotonic() > deadline:
+        time.sleep(REST_SECONDS)
+        if time.process_time() - before < 0.1 * REST_SECONDS or time.monotonic() > deadline:
             return
 
 
@@ -156,15 +155,15 @@ class PeakWorker(Worker):
         return peak.measure_peak(self.threads)
 
     def glance(self):
-        """The rate of a millisecond of multiply-adds, the first run after a rest left out."""
+        """The rate of 2 ms of multiply-adds, the first run after a rest left out. No rest follows:
+        whoever looks at a process's cores starts it with OMP_WAIT_POLICY=passive, so that its
+        threads sleep at once."""
         if self._glance is None:
             set_threads("minidrop", self.threads)
             self._glance = peak.fma_runner(flop=peak.GLANCE_FLOP)
         run, amount = self._glance
         run()
-        seconds = time_runs(run, 1)
-        rest(SHORT_REST_SECONDS)
-        return {"rate": amount / seconds}
+        return {"rate": amount / time_runs(run, 1)}
 
 
 class MemoryWorker(Worker):

@@ -94,19 +94,22 @@ static int load(const int *shared)
 
 /* A system may wake a worker on the processor of another one while more are idle (Linux in a
    virtual machine does), and there they stay, for OpenMP's threads spin without giving way: a
-   loop would then take two time slices. So a worker goes elsewhere if a lower one is here. */
+   loop would then take two time slices. So a worker goes elsewhere if another one is here. The
+   first one, who wakes them, is known before they come: they may take its place at once. */
+static int here(void) { return sched_getcpu(); }
+
 static void spread(md_part *parts, int me, int workers)
 {
-    const int here = sched_getcpu();
+    const int mine = here();
 #pragma omp atomic write
-    parts[me].processor = here;
+    parts[me].processor = mine;
     int crowded = 0;
-    for (int w = 0; w < me; w++) crowded |= load(&parts[w].processor) == here;
+    for (int w = 0; w < workers; w++) crowded |= w != me && load(&parts[w].processor) == mine;
     cpu_set_t allowed;
-    if (!crowded || sched_getaffinity(0, sizeof allowed, &allowed)) return;
+    if (me == 0 || !crowded || sched_getaffinity(0, sizeof allowed, &allowed)) return;
     if (CPU_COUNT(&allowed) < workers) return;
     cpu_set_t others = allowed;
-    for (int w = 0; w < me; w++) {
+    for (int w = 0; w < workers; w++) {
         const int taken = load(&parts[w].processor);
         if (taken != NOWHERE) CPU_CLR(taken, &others);
     }
@@ -123,6 +126,7 @@ static void give_way(const md_part *parts, int workers)
             if (tries++ >= SPINS) sched_yield();
 }
 #else
+static int here(void) { return NOWHERE; }
 static void spread(md_part *parts, int me, int workers) { (void)parts, (void)me, (void)workers; }
 static void give_way(const md_part *parts, int workers) { (void)parts, (void)workers; }
 #endif
@@ -135,6 +139,7 @@ static void share_out(ptrdiff_t items, int workers, md_item *item, void *context
     md_part parts[workers];
     for (int w = 0; w < workers; w++)
         parts[w] = (md_part){items * w / workers, items * (w + 1) / workers, NOWHERE};
+    parts[0].processor = here();
 #pragma omp parallel num_threads(workers)
     {
         const int me = omp_get_thread_num();
