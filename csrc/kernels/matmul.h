@@ -11,8 +11,8 @@
    Panels of b are copies where its rows lie far apart, or where so many rows of c read them that
    they repay it; elsewhere b is read as it stands. A block makes a group of panels when it comes to
    it: some lines of each row of b, as caches want to be read, or a whole slice where b comes from
-   memory, which wants long rows. Where more than two blocks stand below each other, all panels are
-   made at the beginning and shared. The slice of a is copied into panels of MR rows where enough
+   memory, which wants long rows. Where enough blocks stand below each other, all panels are made at
+   the beginning and shared. The slice of a is copied into panels of MR rows where enough
    columns of c repay that. Between slices of k a block of c waits in a copy of its own, panel by
    panel: its rows in c would lie so far apart that they collide in L2.
    No choice here changes the chain of an element of c. */
@@ -49,10 +49,18 @@ typedef struct {
     real *shared, *scratch;           /* b in panels: [slice][panel][kc][NR]; for each worker */
 } matmul_work;
 
+/* So many blocks below each other share their copies of b: two of them only where a worker alone
+   would make the copies twice, and finds them in the cache again. */
+INLINE int blocks_share(const matmul_work *w, ptrdiff_t down)
+{
+    const int near = w->form != MD_NT && w->k * w->n <= FAR_REALS;
+    return down > (md_workers() == 1 && near ? 1 : 2);
+}
+
 /* Of each of so many blocks: whole vectors, and whole panels where those of b are shared. */
 INLINE ptrdiff_t block_columns(const matmul_work *w, ptrdiff_t down, ptrdiff_t across)
 {
-    return round_up(ceil_div(w->n, across), down > 2 ? NR : W);
+    return round_up(ceil_div(w->n, across), blocks_share(w, down) ? NR : W);
 }
 
 /* The reals of c that fall to the busiest worker, if c is cut into so many blocks. */
@@ -68,7 +76,7 @@ static void matmul_blocks(matmul_work *w)
 {
     const int is_long = w->k > KC && w->m > MC;          /* what is copied of b is then shared */
     ptrdiff_t down = ceil_div(w->m, is_long ? LOW_MC : MC);
-    ptrdiff_t across = ceil_div(w->n, down > 2 ? NC : ALONE);
+    ptrdiff_t across = ceil_div(w->n, blocks_share(w, down) ? NC : ALONE);
     const double flop = 2.0 * (double)w->m * (double)w->n * (double)w->k;
     const ptrdiff_t most = 2 * md_workers(), repaid = (ptrdiff_t)(flop / BLOCK_FLOP);
     const ptrdiff_t wanted = most == 2 || flop < 1e6 ? 1 : smaller(most, larger(2, repaid));
@@ -96,7 +104,7 @@ static void matmul_blocks(matmul_work *w)
                        w->k * w->n > L1_REALS;
     w->copies_b = w->b_masked || w->form == MD_NT || repays ||
                   (w->m > 4 * MR && w->n > NEAR_ROW);
-    w->shares_b = w->copies_b && w->blocks_down > 2;
+    w->shares_b = w->copies_b && blocks_share(w, w->blocks_down);
     w->parts = larger(1, smaller(w->form == MD_NT ? ceil_div(w->n, NR) : w->k, most / w->slices));
     w->group = w->form == MD_NT ? NR : w->k * w->n > FAR_REALS ? ALONE : GROUP;
     const ptrdiff_t repay = w->form != MD_TN ? 512 : w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;
