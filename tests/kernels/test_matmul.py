@@ -144,6 +144,7 @@ def test_random_is_close(isa, form):
     "m, k, n",
     [
         (300, 310, 320),
+        (400, 70, 609),  # one worker shares the panels of two blocks
         (2000, 70, 5),
         (5, 70, 2000),
         (7, 3000, 9),
