@@ -2,7 +2,7 @@
 
 The host of a virtual machine may run two of its processors on the two halves of one core, or lend
 the other half to a neighbour, for a second or so. Nobody's time is withheld then, and no system
-counts it, but whatever keeps a core busy takes up to twice as long. Two milliseconds of
+counts it, but whatever keeps a core busy takes up to twice as long. Four milliseconds of
 multiply-adds in registers show it. They are timed right before and right after each sample, and one
 that was not taken on whole cores is taken again, whatever it says of its contestant.
 """
