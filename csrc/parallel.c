@@ -21,7 +21,10 @@ enum { WORTH_WAKING_NS = 6000 };
 
 static int chosen_threads;             /* 0: none chosen */
 static _Thread_local int held_workers; /* 0: none held */
+
+#ifdef _OPENMP
 static int in_forked_child;
+#endif
 
 #if defined(_OPENMP) && defined(MD_FORK)
 /* After fork the child has none of its parent's threads, and libgomp would wait for them. */
@@ -92,19 +95,24 @@ static int load(const int *shared)
     return value;
 }
 
+/* Writes down on which processor the worker is, and returns it. */
+static int stand(md_part *parts, int me)
+{
+    const int here = sched_getcpu();
+#pragma omp atomic write
+    parts[me].processor = here;
+    return here;
+}
+
 /* A system may wake a worker on the processor of another one while more are idle (Linux in a
    virtual machine does), and there they stay, for OpenMP's threads spin without giving way: a
    loop would then take two time slices. So a worker goes elsewhere if another one is here. The
    first one, who wakes them, is known before they come: they may take its place at once. */
-static int here(void) { return sched_getcpu(); }
-
 static void spread(md_part *parts, int me, int workers)
 {
-    const int mine = here();
-#pragma omp atomic write
-    parts[me].processor = mine;
+    const int here = stand(parts, me);
     int crowded = 0;
-    for (int w = 0; w < workers; w++) crowded |= w != me && load(&parts[w].processor) == mine;
+    for (int w = 0; w < workers; w++) crowded |= w != me && load(&parts[w].processor) == here;
     cpu_set_t allowed;
     if (me == 0 || !crowded || sched_getaffinity(0, sizeof allowed, &allowed)) return;
     if (CPU_COUNT(&allowed) < workers) return;
@@ -113,8 +121,9 @@ static void spread(md_part *parts, int me, int workers)
         const int taken = load(&parts[w].processor);
         if (taken != NOWHERE) CPU_CLR(taken, &others);
     }
-    if (sched_setaffinity(0, sizeof others, &others) == 0)
-        sched_setaffinity(0, sizeof allowed, &allowed);
+    if (sched_setaffinity(0, sizeof others, &others)) return;
+    stand(parts, me);
+    sched_setaffinity(0, sizeof allowed, &allowed);
 }
 
 /* And the first one, done, gives way to those that have not come: they may wait for its place. */
@@ -126,7 +135,7 @@ static void give_way(const md_part *parts, int workers)
             if (tries++ >= SPINS) sched_yield();
 }
 #else
-static int here(void) { return NOWHERE; }
+static void stand(md_part *parts, int me) { (void)parts, (void)me; }
 static void spread(md_part *parts, int me, int workers) { (void)parts, (void)me, (void)workers; }
 static void give_way(const md_part *parts, int workers) { (void)parts, (void)workers; }
 #endif
@@ -139,7 +148,7 @@ static void share_out(ptrdiff_t items, int workers, md_item *item, void *context
     md_part parts[workers];
     for (int w = 0; w < workers; w++)
         parts[w] = (md_part){items * w / workers, items * (w + 1) / workers, NOWHERE};
-    parts[0].processor = here();
+    stand(parts, 0);
 #pragma omp parallel num_threads(workers)
     {
         const int me = omp_get_thread_num();
