@@ -93,16 +93,12 @@ def prepare(processes, suite, case, sample_seconds):
     return ready, errors
 
 
-def take_sample(process):
-    """The process's answer to `sample`."""
-    return process.ask("sample")
-
-
-def compete(processes, ready, rounds, sample=take_sample):
+def compete(processes, ready, rounds, sample):
     """({name: (amount of work, [seconds of a run, one a round])}, {name: error}).
 
     Those that are `ready`, as prepare() says, are asked in turn for one sample each, `rounds`
-    times, another one first each time. One that fails on the way appears only in the second dict.
+    times, another one first each time; `sample(process)` is the answer of one of them. One that
+    fails on the way appears only in the second dict.
     """
     results, errors = {name: (amount, []) for name, (amount, _) in ready.items()}, {}
     for turn in range(rounds):

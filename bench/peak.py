@@ -33,7 +33,6 @@ from bench import machine
 LEVELS = {"L1": 8 << 10, "L2": 192 << 10, "L3": 4 << 20, "memory": 256 << 20}
 SAMPLES = 31
 FMA_FLOP = 5e8  # of one sample and thread: 2 to 10 ms
-GLANCE_FLOP = 1e8  # for a glance at whether the cores are whole: cores.py
 
 
 def fma_runner(kernel="fma_peak", flop=FMA_FLOP):

@@ -36,8 +36,8 @@ class Session:
         with shared_references(), self._processes():
             limits = self.processes["peak"].ask("measure_peak")
             self.show(limits["error"] if "error" in limits else peak.describe(limits))
-            for gflops in list(limits.get("fma", {}).values())[:1]:  # the active instruction set
-                self.cores.remember(gflops * 1e9)
+            if rates := limits.get("fma"):
+                self.cores.remember(1e9 * next(iter(rates.values())))  # the active set's
             began = time.monotonic()
             for suite, case in chosen:
                 rows.append(self._row(suite, case))

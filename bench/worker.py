@@ -25,7 +25,7 @@ LONG_SECONDS = 0.15  # of a run that a cold start does not change
 MEMORY_RUNS = 10
 MEMORY_BYTES = 64 << 20  # of what the probe of memory copies: more than caches hold
 REST_SECONDS = 0.01
-GLANCES = 4
+GLANCES, GLANCE_FLOP = 4, 1e8  # at the cores: runs, and what each thread does in one
 LONGEST_REST_SECONDS = 1.0
 
 
@@ -162,7 +162,7 @@ class PeakWorker(Worker):
         """
         if self._glance is None:
             set_threads("minidrop", self.threads)
-            self._glance = peak.fma_runner(flop=peak.GLANCE_FLOP)
+            self._glance = peak.fma_runner(flop=GLANCE_FLOP)
         run, amount = self._glance
         return {"rate": amount / min(time_runs(run, 1) for _ in range(GLANCES))}
 

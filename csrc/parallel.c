@@ -114,7 +114,7 @@ static void spread(md_part *parts, int me, int workers)
     int crowded = 0;
     for (int w = 0; w < workers; w++) crowded |= w != me && load(&parts[w].processor) == here;
     cpu_set_t allowed;
-    if (me == 0 || !crowded || sched_getaffinity(0, sizeof allowed, &allowed)) return;
+    if (!crowded || sched_getaffinity(0, sizeof allowed, &allowed)) return;
     if (CPU_COUNT(&allowed) < workers) return;
     cpu_set_t others = allowed;
     for (int w = 0; w < workers; w++) {
@@ -152,7 +152,7 @@ static void share_out(ptrdiff_t items, int workers, md_item *item, void *context
 #pragma omp parallel num_threads(workers)
     {
         const int me = omp_get_thread_num();
-        spread(parts, me, workers);
+        if (me > 0) spread(parts, me, workers);
         for (int turn = 0; turn < workers; turn++)
             work_off(parts + (me + turn) % workers, item, context, me);
         settle();

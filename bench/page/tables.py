@@ -172,7 +172,7 @@ def noise(result):
         again = sum(row.get("asked", 1) > 1 for row in rows)
         worst = max((row["stolen"] or 0 for row in rows), default=0)
         lines.append([f"{run['threads']} T", _percent(run["other_load"]), _percent(run["stolen"]),
-                      _percent(worst), run.get("again", ""), run.get("unsure", ""), again,
+                      _percent(worst), run["again"], run["unsure"], again,
                       f"{unsteady} of {len(rows)}"])  # fmt: skip
     heads = ["run", "other programs", "stolen by the host", "stolen, worst row", "samples again",
              "samples on less than whole cores", "rows asked again", "unsteady rows"]  # fmt: skip
