@@ -27,6 +27,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from bench import machine
+from bench.arrays import bytes_on_a_line
 
 # Bytes of one of the two arrays a thread copies between. L2 and L3 differ from machine to
 # machine; these sizes fall into the named level on those of the last ten years.
@@ -48,13 +49,6 @@ def fma_runner(kernel="fma_peak", flop=FMA_FLOP):
     return lambda: run(iterations), run(iterations)
 
 
-def _aligned_bytes(size):
-    """A fresh array of `size` bytes, every page touched, beginning on a cache line."""
-    room = np.ones(size + 64, np.uint8)
-    start = -room.ctypes.data % 64
-    return room[start : start + size]
-
-
 def _copy(size, at_least):
     """(copy, bytes it moves): a call that copies `size` bytes between the same two arrays,
     over and over until at least `at_least` bytes have been read or written.
@@ -68,7 +62,7 @@ def _copy(size, at_least):
     shape = (8,) * depth + (size,)
     strides = (64,) * depth + (1,)
     source, target = (
-        as_strided(_aligned_bytes(size + depth * 7 * 64), shape, strides) for _ in range(2)
+        as_strided(bytes_on_a_line(size + depth * 7 * 64), shape, strides) for _ in range(2)
     )
     return lambda: np.copyto(target, source), 2 * size * 8**depth
 

@@ -171,6 +171,12 @@ def as_array(array):
     raise TypeError(f"array must hold real numbers, got {a.dtype} ({type(array).__name__})")
 
 
+def empty_array(shape):
+    """A float32 array for a Tensor to hold, not yet filled. It begins on a cache line: of one that
+    NumPy makes, each vector may lie on two lines, and cost twice."""
+    return _kernels.empty(shape)
+
+
 def tensor(x, requires_grad=False):
     """A Tensor from lists, arrays, numbers, or anything with __array__."""
     return Tensor(x, requires_grad)

@@ -32,7 +32,6 @@ enum { L1_REALS = 8192 };   /* of a b that stays in L1 as it stands */
 enum { ALONE = 512 };       /* columns at most of a block that makes its own panels of b */
 enum { BLOCK_FLOP = 7000000 }; /* so much repays a block more, up to two for each worker */
 enum { GROUP = 64 };        /* columns of b in a group: 4 lines of a row */
-enum { NEAR_REALS = 256 };  /* of a row of a, in TN: so few that rows hardly collide in L1 */
 enum { NEAR_ROW = 32 * NR }; /* columns of a b whose rows are near enough to be read in place */
 enum { A_SCRATCH = LONG_KC * (LOW_MC + 2 * MR) + W, B_SCRATCH = KC * (ALONE + NR) };
 enum { C_SCRATCH = MC * (NC + NR), SCRATCH = A_SCRATCH + B_SCRATCH + C_SCRATCH };

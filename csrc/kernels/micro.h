@@ -25,6 +25,7 @@ enum { MR = MD_TILE_ROWS, NR = NV * W, MOST_ROWS = 14, MOST_VECTORS = 8, AHEAD =
 /* Of L1: the lines that a set holds, and how far apart places of the same set lie. */
 enum { WAYS = 8, SET_BYTES = 4096 };
 
+enum { NEAR_REALS = 256 }; /* of a row of an operand: so few that rows hardly collide in L1 */
 enum { SPARE = 4 }; /* a tile of so many rows has time for a load more in each step of k */
 
 /* C's next tile is asked for meanwhile, a few lines at once: more would make what is read here wait
@@ -79,14 +80,17 @@ INLINE void tile_steps(tile_acc acc, const md_tile *t, const real *a_here, const
     const ptrdiff_t a_row = packed ? 1 : t->a_row;
     ptrdiff_t a_row3 = 3 * a_row;
     const real *a[3] = {a_here, a_here + 5 * a_row, a_here + 10 * a_row};
+    /* So few rows of c that b comes at the pace of memory: ask in time, unless asking for a line
+       costs what all that is done with it does. It pays even so where the rows are parts of longer
+       ones: of the lines that the hardware asks for by itself, some are another worker's. */
+    const int narrow = b_step > nv * W && b_step <= NEAR_REALS;
+    const int asks_b = nv > NV && (rows > 1 || W < LINE_REALS || narrow);
     if (!packed) HIDE(a_row3);
     if (!packed && rows > 5) HIDE(a[1]);
     if (!packed && rows > 10) HIDE(a[2]);
     _Pragma("GCC unroll 4") for (ptrdiff_t k = steps; k > 0; k--) {
         vf row[MOST_VECTORS];
-        /* So few rows of c that b comes at the pace of memory: ask in time, unless asking for a
-           line costs what all that is done with it does. */
-        if (nv > NV && (rows > 1 || W < LINE_REALS))
+        if (asks_b)
             EACH(j, nv * W / LINE_REALS)
                 __builtin_prefetch(b + AHEAD * b_step + j * LINE_REALS);
         EACH(j, nv) row[j] = load_column(b, j, last, part);

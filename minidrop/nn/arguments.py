@@ -7,6 +7,7 @@ import os
 import numpy as np
 
 from ..arguments import integer
+from ..tensor import empty_array
 from .parameter import Parameter
 
 
@@ -47,7 +48,7 @@ def array(name, shape):
     if size > _physical_memory():
         raise MemoryError(f"{name} of shape {shape} needs {size / 1e9:,.0f} GB, "
                           f"this machine has {_physical_memory() / 1e9:,.0f} GB")
-    return np.empty(shape, np.float32)
+    return empty_array(shape)
 
 
 def parameter(name, shape):

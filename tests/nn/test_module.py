@@ -9,7 +9,7 @@ from helpers import assert_same_bits, normals
 from models import Pair, Scale
 
 from minidrop import optim
-from minidrop.nn import Linear, Module, ModuleList, Parameter, Sequential
+from minidrop.nn import BatchNorm2d, Conv2d, Linear, Module, ModuleList, Parameter, Sequential
 from minidrop.tensor import Tensor
 
 
@@ -142,6 +142,11 @@ def test_parameter_at_an_odd_address():
     p.grad = np.ones((2, 3), np.float32)
     optim.SGD([p], lr=1).step()
     assert (p.data == -1).all()
+
+
+def test_parameters_of_layers_begin_on_a_cache_line():
+    layers = [Linear(3, 5), Linear(500, 700), Conv2d(3, 8, 3), BatchNorm2d(7)]
+    assert all(p.data.ctypes.data % 64 == 0 for layer in layers for p in layer.parameters())
 
 
 def test_parameter_integers():
