@@ -3,8 +3,6 @@
 .matmul = matmul,
 .matmul_scratch = matmul_scratch,
 .matmul_masked = matmul_masked,
-.matmul_sparse = matmul_sparse,
-.matmul_sparse_scratch = matmul_sparse_scratch,
 .conv2d_forward = conv2d_forward,
 .conv2d_backward = conv2d_backward,
 .conv2d_scratch = conv2d_scratch,

@@ -124,7 +124,9 @@ typedef struct md_kernels {
 
     /* c (m, n) = op(a) op(b) [+ bias (n)] [then max(., 0)]; bias may be NULL.
        MD_NN: a (m, k), b (k, n); MD_NT: b is stored (n, k); MD_TN: a is stored (k, m).
-       Each element of c is one chain of fused multiply-adds over k, then the bias, then relu. */
+       Each element of c is one chain of fused multiply-adds over k, then the bias, then relu.
+       Terms that are zero times something finite may be left out: they change no bit, but for the
+       sign of a sum that is zero because its terms are too small for the type. */
     void (*matmul)(MD_REAL *c, const MD_REAL *a, const MD_REAL *b, const MD_REAL *bias,
                    ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form, int relu, MD_REAL *scratch);
     /* reals; b_masked: for matmul_masked */
@@ -134,14 +136,6 @@ typedef struct md_kernels {
     void (*matmul_masked)(MD_REAL *c, const MD_REAL *a, const MD_REAL *b, const uint32_t *bits,
                           double scale, const MD_REAL *bias, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
                           int form, MD_REAL *scratch);
-
-    /* ---- matmul_sparse.h ---- */
-
-    /* c = op(a) op(b), where most of a is zero, or with MD_TN most of b. The chains of matmul
-       without the terms that are zero: the same bits, where the other factor is finite. */
-    void (*matmul_sparse)(MD_REAL *c, const MD_REAL *a, const MD_REAL *b, ptrdiff_t m, ptrdiff_t n,
-                          ptrdiff_t k, int form, MD_REAL *scratch);
-    ptrdiff_t (*matmul_sparse_scratch)(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form);
 
     /* ---- conv2d.h: sizes and shapes in md_conv ---- */
 

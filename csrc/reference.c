@@ -10,7 +10,6 @@ typedef float real;
 #include "minidrop.h"
 
 #include "reference/matmul.h"
-#include "reference/matmul_sparse.h"
 #include "reference/conv2d.h"
 #include "reference/winograd.h"
 #include "reference/arithmetic.h"

@@ -96,12 +96,6 @@ cdef extern from "minidrop.h" nogil:
                               double scale, const void *bias, Py_ssize_t m, Py_ssize_t n,
                               Py_ssize_t k, int form, void *scratch) noexcept nogil
 
-        # matmul_sparse.h
-        void (*matmul_sparse)(void *c, const void *a, const void *b, Py_ssize_t m, Py_ssize_t n,
-                              Py_ssize_t k, int form, void *scratch) noexcept nogil
-        Py_ssize_t (*matmul_sparse_scratch)(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
-                                            int form) noexcept nogil
-
         # conv2d.h
         void (*conv2d_forward)(void *y, uint8_t *where, const void *x, const void *w,
                                const void *bias, const md_conv *g, void *scratch) noexcept nogil

@@ -31,9 +31,6 @@ def matmul(
     a: Array, b: Array, bias: Array | None = None, *, trans: str = "NN", relu: bool = False
 ) -> Array: ...
 
-# matmul_sparse.h
-def matmul_sparse(a: Array, b: Array, *, trans: str = "NN") -> Array: ...
-
 # conv2d.h
 def conv2d_forward(
     x: Array,

@@ -380,28 +380,6 @@ def matmul(a, b, bias=None, *, trans="NN", bint relu=False):
     return c
 
 
-# ---- matmul_sparse.h --------------------------------------------------------------------------
-
-def matmul_sparse(a, b, *, trans="NN"):
-    """matmul where most of a is zero, or with TN most of b: the gradient of an output of which ReLU
-    and dropout left little. Zeros are skipped, so the bits are matmul's where the other factor is
-    finite. Returns (m, n)."""
-    cdef cnp.ndarray x = real_array(a, "a", 2)
-    cdef cnp.ndarray y = same_type(b, "b", x, "a", 2)
-    cdef Py_ssize_t m, n, k
-    cdef int form = product_of(x, y, trans, &m, &n, &k)
-    cdef cnp.ndarray c = new2(m, n, cnp.PyArray_TYPE(x))
-    cdef const md_kernels *t = kernels(x)
-    cdef void *scratch = take(t.matmul_sparse_scratch(m, n, k, form), item_size(x))
-    cdef double start = now()
-    with nogil:
-        t.matmul_sparse(data(c), data(x), data(y), m, n, k, form, scratch)
-    give_back(scratch)
-    if verbose:
-        report(f"matmul_sparse {trans}", (m, k, n), start, 2.0 * m * n * k)
-    return c
-
-
 # ---- conv2d.h ---------------------------------------------------------------------------------
 
 cdef Py_ssize_t geometry(object value, str name, Py_ssize_t least) except? -1:

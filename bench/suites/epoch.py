@@ -25,8 +25,15 @@ VERIFIED = 3 * BATCH
 
 
 def cases():
-    flop = PART * definition.training_flop("cnn")
-    return [Case(f"cnn batch {BATCH} adam, {PART} images", "FLOP", flop, ("cnn",))]
+    return [
+        Case(
+            f"{network} batch {BATCH} adam, {PART} images",
+            "FLOP",
+            PART * definition.training_flop(network),
+            (network,),
+        )
+        for network in ("cnn", "mlp")
+    ]
 
 
 def plain(network):

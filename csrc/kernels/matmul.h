@@ -15,11 +15,14 @@
    the beginning and shared. The slice of a is copied into panels of MR rows where enough
    columns of c repay that. Between slices of k a block of c waits in a copy of its own, panel by
    panel: its rows in c would lie so far apart that they collide in L2.
-   No choice here changes the chain of an element of c. */
+   No choice here changes the chain of an element of c.
+
+   Where many elements of a factor are zero, matmul_sparse.h has less to do. */
 #ifndef MD_MATMUL_H
 #define MD_MATMUL_H
 
 #include "../minidrop.h"
+#include "matmul_sparse.h"
 #include "micro.h"
 #include "pack.h"
 
@@ -232,7 +235,9 @@ static ptrdiff_t matmul_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form,
 {
     if (m == 0 || n == 0) return (ptrdiff_t)md_workers() * SCRATCH;
     const ptrdiff_t plain = plan_scratch(m, n, k, form, b_masked);
-    return is_turned(m, n, form) ? larger(plain, plan_scratch(n, m, k, form, 0) + m * n) : plain;
+    if (b_masked) return plain;
+    const ptrdiff_t turned = is_turned(m, n, form) ? plan_scratch(n, m, k, form, 0) + m * n : 0;
+    return larger(larger(plain, turned), sparse_scratch(m, n, k, form));
 }
 
 static void matmul_run(matmul_work *w)
@@ -249,6 +254,11 @@ static void matmul(real *c, const real *a, const real *b, const real *bias, ptrd
                    ptrdiff_t n, ptrdiff_t k, int form, int relu, real *scratch)
 {
     if (m == 0 || n == 0) return;
+    const listing which = listing_of(a, b, m, n, k, form);
+    if (which == LIST_A || (which == LIST_B && !bias && !relu)) {
+        matmul_sparse(c, a, b, bias, m, n, k, form, relu, which, scratch);
+        return;
+    }
     if (is_turned(m, n, form) && !bias && !relu) {
         real *turned = scratch + plan_scratch(n, m, k, form, 0);
         matmul_work w = matmul_plan(n, m, k, form, 0);

@@ -1,71 +1,140 @@
-/* Matrix products with a factor of which most elements are zero, as ReLU and dropout leave it.
+/* Matrix products with a factor of which many elements are zero: what ReLU and dropout leave of an
+   activation or of its gradient, images on a black ground.
 
-       a (m, k), sparse            b, a panel        each row of a becomes a list of its non-zeros,
+       s (m, k), sparse            d, a panel        each row of s becomes a list of its non-zeros,
       . 3 . . 1 .  row i        +------+             whose entries say which row of the panel meets
-      . . . 7 . .               | b[1] | 3 *         a value; gather.h takes the list in, a row of
+      . . . 7 . .               | d[1] | 3 *         a value; gather.h takes the list in, a row of
                                 | ...  |             c of COLUMNS columns standing in registers.
-                                | b[4] | 1 *
+                                | d[4] | 1 *
                                 +------+
 
    k goes by in slices, so that a panel stays in L1. A block is a panel of columns and some rows: it
-   is made in a room of its own, and then copied to c, or turned: the sparse factor of MD_TN is b,
-   so there c' = b' a is what is made. Each element of c is matmul's chain without the terms that
-   are zero: the same bits, where the other factor is finite. */
+   is made in a room of its own, and then copied to c. In MD_TN either factor may be the sparse one:
+   s is a turned round, or b, and then c' = b' a is what is made, and turned round at the end.
+
+   Each element of c is matmul's chain without the terms that are zero times something finite: the
+   same bits. Where a panel holds something else, no term of it is left out. */
 #ifndef MD_MATMUL_SPARSE_H
 #define MD_MATMUL_SPARSE_H
 
+#include "../minidrop.h"
 #include "ahead.h"
 #include "gather.h"
-#include "matmul.h"
+#include "pack.h"
 
-enum { COLUMNS = 10 * W, HEIGHT = 256, DEPTH = 5120 / COLUMNS };
+enum { COLUMNS = 10 * W, HEIGHT = 256, LOW = 32, DEPTH = 5120 / COLUMNS };
 enum { FEW = 16 };           /* rows that are made before more of the next panel is asked for */
 enum { SPARSE_SCRATCH = (DEPTH + HEIGHT) * COLUMNS };
+enum { SLICES_LISTED = 8, ROWS_LISTED = 128 }; /* in a block of s that is listed */
+enum { MOST_LISTED = 1 << 23 };                /* elements of s: their lists take 64 MB at most */
+enum { PROBES = 64, PROBE_REALS = 64 };        /* where non-zeros are counted */
+
+/* ---- whether to ---- */
+
+/* Up to this share of non-zeros the product is made faster so. Lists and copies are made for each
+   element of s and d: enough of c has to come of it. Negative: not at all. */
+static double most_nonzeros(ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t k)
+{
+    if (rows < 16 || cols < 128 || k < 32 || rows * k > MOST_LISTED) return -1;
+    return 0.5 - 40 / (double)cols - 3 / (double)rows;
+}
+
+/* The share of the elements that are not zero, in samples. */
+static double share_of_nonzeros(const real *s, ptrdiff_t n)
+{
+    const ptrdiff_t length = smaller(n, PROBE_REALS);
+    int found = 0;
+    for (ptrdiff_t p = 0; p < PROBES; p++) {
+        const real *probe = s + (n - length) * p / (PROBES - 1);
+        for (ptrdiff_t i = 0; i < length; i++) found += probe[i] != 0;
+    }
+    return (double)found / (double)(PROBES * length);
+}
+
+/* Which factor's zeros are skipped. */
+typedef enum { LIST_NEITHER, LIST_A, LIST_B } listing;
+
+static listing listing_of(const real *a, const real *b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
+                          int form)
+{
+    const double most_a = most_nonzeros(m, n, k);
+    const double most_b = form == MD_TN ? most_nonzeros(n, m, k) : -1;
+    const double in_a = most_a < 0 ? 1 : share_of_nonzeros(a, m * k);
+    const double in_b = most_b < 0 ? 1 : share_of_nonzeros(b, k * n);
+    if (in_b <= most_b && (in_b <= in_a || in_a > most_a)) return LIST_B;
+    return in_a <= most_a ? LIST_A : LIST_NEITHER;
+}
+
+/* ---- the lists ---- */
 
 /* c (m, n) = s d, s sparse (m, k). */
 typedef struct {
     real *c;
-    const real *s, *d;
-    ptrdiff_t m, n, k, slices;
-    int turned, d_turned;             /* s and c are stored (k, m) and (n, m); d is stored (n, k) */
-    md_entry *entries;                /* [slice][row][DEPTH] */
+    const real *s, *d, *bias;
+    ptrdiff_t m, n, k, slices, height, width;   /* of a block */
+    int s_turned, d_turned, c_turned, relu;     /* stored (k, m), (n, k), (n, m) */
+    md_entry *entries;                /* [slice]: of up to m DEPTH */
     ireal *first, *last;              /* [slice][row]: from the slice's entries on */
     real *rooms;
 } sparse_work;
 
-/* Step l of k has the value v: an entry, which counts unless v is zero. By bits: a comparison of
-   reals, which may be NaN, would branch. */
-INLINE int list_element(md_entry *to, ptrdiff_t l, real v)
+INLINE real s_element(const sparse_work *w, ptrdiff_t i, ptrdiff_t l)
 {
-    ireal bits;
-    memcpy(&bits, &v, sizeof bits);
-    put_entry(to, (ireal)(l * COLUMNS), v);
-    return (ireal)(bits << 1) != 0;
+    return w->s[w->s_turned ? l * w->m + i : i * w->k + l];
 }
 
-/* The lists of one slice. */
-static void sparse_list_item(void *context, ptrdiff_t item, int worker)
+/* For each of m elements of s that is not zero, lane by lane: NaN is not, -0.0 is. */
+#define FOR_NONZEROS(lane, from, m) \
+    for (uint32_t lane##s = bits_from_mask(not_(eq(zero(), load_some(from, m)))), lane; \
+         lane##s && (lane = (uint32_t)__builtin_ctz(lane##s), 1); lane##s &= lane##s - 1)
+
+/* Lists are made of blocks of s that caches want to be read and written: some slices of every row,
+   the lists of a slice behind each other; or, where s is turned and the lists of many rows grow at
+   once, each at a place of its own, some rows of a slice. */
+static void list_slices(const sparse_work *w, ptrdiff_t s0, ptrdiff_t s1)
 {
-    const sparse_work *w = context;
-    const ptrdiff_t k0 = item * DEPTH, k = smaller(DEPTH, w->k - k0);
-    md_entry *entries = w->entries + item * w->m * DEPTH;
-    ireal *first = w->first + item * w->m, *last = w->last + item * w->m;
-    (void)worker;
-    for (ptrdiff_t i = 0; i < w->m; i++) first[i] = last[i] = (ireal)(i * DEPTH);
-    if (w->turned)
-        for (ptrdiff_t l = 0; l < k; l++)
-            for (ptrdiff_t i = 0; i < w->m; i++)
-                last[i] += list_element(entries + last[i], l, w->s[(k0 + l) * w->m + i]);
-    else
-        for (ptrdiff_t i = 0; i < w->m; i++) {
-            ireal n = first[i];
-            for (ptrdiff_t l = 0; l < k; l++)
-                n += list_element(entries + n, l, w->s[i * w->k + k0 + l]);
-            last[i] = n;
+    ireal count[SLICES_LISTED] = {0};
+    for (ptrdiff_t i = 0; i < w->m; i++)
+        for (ptrdiff_t s = s0; s < s1; s++) {
+            const real *from = w->s + i * w->k + s * DEPTH;
+            const ptrdiff_t k = smaller(DEPTH, w->k - s * DEPTH);
+            md_entry *entries = w->entries + s * w->m * DEPTH;
+            ireal n = count[s - s0];
+            w->first[s * w->m + i] = n;
+            FOR_FEW_VECTORS(l, m, k)
+                FOR_NONZEROS(j, from + l, m)
+                    put_entry(entries + n++, (ireal)((l + j) * COLUMNS), from[l + j]);
+            w->last[s * w->m + i] = count[s - s0] = n;
         }
 }
 
-/* One panel of d: columns j0 .. j0 + cols, k steps from k0 on. */
+static void list_turned(const sparse_work *w, ptrdiff_t s, ptrdiff_t i0, ptrdiff_t i1)
+{
+    const ptrdiff_t k0 = s * DEPTH, k = smaller(DEPTH, w->k - k0);
+    md_entry *entries = w->entries + s * w->m * DEPTH;
+    ireal *first = w->first + s * w->m, *last = w->last + s * w->m;
+    for (ptrdiff_t i = i0; i < i1; i++) first[i] = last[i] = (ireal)(i * DEPTH);
+    for (ptrdiff_t l = 0; l < k; l++) {
+        const real *from = w->s + (k0 + l) * w->m;
+        FOR_FEW_VECTORS(i, m, i1 - i0)
+            FOR_NONZEROS(j, from + i0 + i, m)
+                put_entry(entries + last[i0 + i + j]++, (ireal)(l * COLUMNS), from[i0 + i + j]);
+    }
+}
+
+static void list_item(void *context, ptrdiff_t item, int worker)
+{
+    const sparse_work *w = context;
+    (void)worker;
+    if (w->s_turned) {
+        const ptrdiff_t blocks = ceil_div(w->m, ROWS_LISTED), i0 = item % blocks * ROWS_LISTED;
+        list_turned(w, item / blocks, i0, smaller(w->m, i0 + ROWS_LISTED));
+    } else list_slices(w, item * SLICES_LISTED, smaller(w->slices, (item + 1) * SLICES_LISTED));
+}
+
+/* ---- a panel of d ---- */
+
+/* Columns j0 .. j0 + cols, k steps from k0 on. */
 static void sparse_panel(real *panel, const sparse_work *w, ptrdiff_t j0, ptrdiff_t cols,
                          ptrdiff_t k0, ptrdiff_t k)
 {
@@ -75,44 +144,85 @@ static void sparse_panel(real *panel, const sparse_work *w, ptrdiff_t j0, ptrdif
             copy_row(panel + l * COLUMNS, w->d + (k0 + l) * w->n + j0, cols);
 }
 
+static int is_finite_panel(const real *panel, ptrdiff_t k, ptrdiff_t cols)
+{
+    vm others = lt(zero(), zero());
+    for (ptrdiff_t l = 0; l < k; l++, panel += COLUMNS)
+        FOR_FEW_VECTORS(j, m, cols) {
+            const vf v = load_some(panel + j, m);
+            others = or_(others, is_nan(v - v));
+        }
+    return !bits_from_mask(others);
+}
+
+/* Rows of a block take in every term of a panel, zeros too. */
+static void all_terms(real *room, const sparse_work *w, const real *panel, ptrdiff_t i0,
+                      ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t k0, ptrdiff_t k)
+{
+    for (ptrdiff_t i = 0; i < rows; i++, room += COLUMNS)
+        for (ptrdiff_t l = 0; l < k; l++) {
+            const vf v = set1(s_element(w, i0 + i, k0 + l));
+            for (ptrdiff_t j = 0; j < cols; j += W)
+                store(room + j, fma_(v, load(panel + l * COLUMNS + j), load(room + j)));
+        }
+}
+
+/* ---- a block ---- */
+
 /* A block of c as it is stored. */
 typedef struct { real *c; ptrdiff_t rows, cols, row; } stored_block;
 
 static stored_block block_of(const sparse_work *w, ptrdiff_t i0, ptrdiff_t rows, ptrdiff_t j0,
                              ptrdiff_t cols)
 {
-    if (w->turned) return (stored_block){w->c + j0 * w->m + i0, cols, rows, w->m};
+    if (w->c_turned) return (stored_block){w->c + j0 * w->m + i0, cols, rows, w->m};
     return (stored_block){w->c + i0 * w->n + j0, rows, cols, w->n};
 }
 
 /* What is wanted after slice s of a block: the next panel of d, and a share of c; a part of it with
    every FEW rows. */
-static ahead after_slice(const sparse_work *w, const stored_block *b, ptrdiff_t j0, ptrdiff_t s)
+static ahead after_slice(const sparse_work *w, const stored_block *b, ptrdiff_t rows, ptrdiff_t j0,
+                         ptrdiff_t s)
 {
     const int last = s + 1 == w->slices;
-    const ptrdiff_t j = last ? j0 + COLUMNS : j0, k0 = last ? 0 : (s + 1) * DEPTH;
-    const ptrdiff_t k = smaller(DEPTH, w->k - k0), cols = smaller(COLUMNS, w->n - j);
+    const ptrdiff_t j = last ? j0 + w->width : j0, k0 = last ? 0 : (s + 1) * DEPTH;
+    const ptrdiff_t k = smaller(DEPTH, w->k - k0), cols = smaller(w->width, w->n - j);
     const ptrdiff_t r0 = b->rows * s / w->slices, r1 = b->rows * (s + 1) / w->slices;
-    ahead next = {.parts = ceil_div(b->rows, FEW)};
+    ahead next = {.parts = ceil_div(rows, FEW)};
     if (w->d_turned) want_rows(&next, w->d + j * w->k + k0, cols, w->k, k);
     else want_rows(&next, w->d + k0 * w->n + j, k, w->n, cols);
     want_rows(&next, b->c + r0 * b->row, r1 - r0, b->row, b->cols);
     return next;
 }
 
+/* The end of the chains of a row of c. */
+INLINE void finish_row(real *c, const real *room, const real *bias, int relu, ptrdiff_t cols)
+{
+    FOR_FEW_VECTORS(j, m, cols) {
+        vf v = load_some(room + j, m);
+        if (bias) v += load_some(bias + j, m);
+        if (relu) v = max_(zero(), v);
+        store_some(c + j, v, m);
+    }
+}
+
 static void sparse_item(void *context, ptrdiff_t item, int worker)
 {
     const sparse_work *w = context;
-    const ptrdiff_t blocks = ceil_div(w->m, HEIGHT), j0 = item / blocks * COLUMNS;
-    const ptrdiff_t i0 = item % blocks * HEIGHT, rows = smaller(HEIGHT, w->m - i0);
-    const ptrdiff_t cols = smaller(COLUMNS, w->n - j0), taps = ceil_div(cols, 2 * W);
+    const ptrdiff_t blocks = ceil_div(w->m, w->height), j0 = item / blocks * w->width;
+    const ptrdiff_t i0 = item % blocks * w->height, rows = smaller(w->height, w->m - i0);
+    const ptrdiff_t cols = smaller(w->width, w->n - j0), taps = ceil_div(cols, 2 * W);
     const stored_block block = block_of(w, i0, rows, j0, cols);
     real *panel = w->rooms + worker * SPARSE_SCRATCH, *room = panel + DEPTH * COLUMNS;
     memset(room, 0, (size_t)(rows * COLUMNS) * sizeof(real));
     for (ptrdiff_t s = 0; s < w->slices; s++) {
-        const ptrdiff_t k0 = s * DEPTH;
-        sparse_panel(panel, w, j0, cols, k0, smaller(DEPTH, w->k - k0));
-        ahead next = after_slice(w, &block, j0, s);
+        const ptrdiff_t k0 = s * DEPTH, k = smaller(DEPTH, w->k - k0);
+        sparse_panel(panel, w, j0, cols, k0, k);
+        if (!is_finite_panel(panel, k, cols)) {
+            all_terms(room, w, panel, i0, rows, cols, k0, k);
+            continue;
+        }
+        ahead next = after_slice(w, &block, rows, j0, s);
         md_gather g = {.c = room, .c_row = taps * W, .c_next = COLUMNS, .source = panel,
                        .source_row = taps * W, .list = w->entries + s * w->m * DEPTH,
                        .first = w->first + s * w->m + i0, .last = w->last + s * w->m + i0};
@@ -123,48 +233,57 @@ static void sparse_item(void *context, ptrdiff_t item, int worker)
             g.c += g.tiles * COLUMNS, g.first += g.tiles, g.last += g.tiles;
         }
     }
-    if (w->turned) copy_transposed(block.c, block.row, room, COLUMNS, rows, cols);
+    if (w->c_turned) copy_transposed(block.c, block.row, room, COLUMNS, rows, cols);
     else
         for (ptrdiff_t i = 0; i < rows; i++)
-            copy_row(block.c + i * block.row, room + i * COLUMNS, cols);
+            finish_row(block.c + i * block.row, room + i * COLUMNS, w->bias ? w->bias + j0 : NULL,
+                       w->relu, cols);
 }
 
+/* Panels of the same width, and so many rows that every worker has a block. */
+static void sparse_blocks(sparse_work *w)
+{
+    const ptrdiff_t across = ceil_div(w->n, COLUMNS), wanted = md_workers();
+    ptrdiff_t down = ceil_div(w->m, HEIGHT);
+    while (across * down % wanted && w->m >= 2 * down * LOW) down *= 2;
+    w->width = round_up(ceil_div(w->n, across), 2 * W);
+    w->height = ceil_div(w->m, down);
+}
+
+/* ---- the product ---- */
+
 /* Reals for the lists of an s (m, k). */
-static ptrdiff_t sparse_entries(ptrdiff_t m, ptrdiff_t k)
+INLINE ptrdiff_t list_reals(ptrdiff_t m, ptrdiff_t k)
 {
     return ceil_div(k, DEPTH) * m * 2 * (DEPTH + 1) + 16;
 }
 
-/* Lists and copies are made for each element of s and d: enough of c has to come of it. */
-INLINE int worth_listing(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
+static ptrdiff_t sparse_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
 {
-    return form == MD_TN ? n >= 16 && m >= 256 && k >= 32 : m >= 16 && n >= 256;
+    const ptrdiff_t of_a = most_nonzeros(m, n, k) < 0 ? 0 : list_reals(m, k);
+    const ptrdiff_t of_b = form != MD_TN || most_nonzeros(n, m, k) < 0 ? 0 : list_reals(n, k);
+    return of_a || of_b ? (ptrdiff_t)md_workers() * SPARSE_SCRATCH + larger(of_a, of_b) : 0;
 }
 
-static ptrdiff_t matmul_sparse_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
+/* c = op(a) op(b), by the lists of one of them; bias and relu not by those of b. */
+static void matmul_sparse(real *c, const real *a, const real *b, const real *bias, ptrdiff_t m,
+                          ptrdiff_t n, ptrdiff_t k, int form, int relu, listing which,
+                          real *scratch)
 {
-    if (!worth_listing(m, n, k, form)) return matmul_scratch(m, n, k, form, 0);
-    return (ptrdiff_t)md_workers() * SPARSE_SCRATCH + sparse_entries(form == MD_TN ? n : m, k);
-}
-
-static void matmul_sparse(real *c, const real *a, const real *b, ptrdiff_t m, ptrdiff_t n,
-                          ptrdiff_t k, int form, real *scratch)
-{
-    if (!worth_listing(m, n, k, form)) {
-        matmul(c, a, b, NULL, m, n, k, form, 0, scratch);
-        return;
-    }
-    const int turned = form == MD_TN;
-    sparse_work w = {.c = c, .s = turned ? b : a, .d = turned ? a : b, .m = turned ? n : m,
-                     .n = turned ? m : n, .k = k, .slices = ceil_div(k, DEPTH), .turned = turned,
-                     .d_turned = form == MD_NT, .rooms = scratch};
+    sparse_work w = {.c = c, .s = a, .d = b, .bias = bias, .m = m, .n = n, .k = k,
+                     .slices = ceil_div(k, DEPTH), .s_turned = form == MD_TN,
+                     .d_turned = form == MD_NT, .relu = relu, .rooms = scratch};
+    if (which == LIST_B) w.s = b, w.d = a, w.m = n, w.n = m, w.c_turned = 1;
+    sparse_blocks(&w);
     const ptrdiff_t lists = w.slices * w.m;
     w.entries = (md_entry *)(scratch + (ptrdiff_t)md_workers() * SPARSE_SCRATCH);
     w.first = (ireal *)(w.entries + lists * DEPTH);
     w.last = w.first + lists;
-    md_parallel_for(w.slices, (double)(w.m * k), sparse_list_item, &w);
-    md_parallel_for(ceil_div(w.n, COLUMNS) * ceil_div(w.m, HEIGHT),
-                    (double)w.m * (double)w.n * (double)k / 100, sparse_item, &w);
+    const ptrdiff_t items = w.s_turned ? w.slices * ceil_div(w.m, ROWS_LISTED)
+                                       : ceil_div(w.slices, SLICES_LISTED);
+    md_parallel_for(items, (double)(w.m * k), list_item, &w);
+    md_parallel_for(ceil_div(w.n, w.width) * ceil_div(w.m, w.height),
+                    (double)m * (double)n * (double)k / 100, sparse_item, &w);
 }
 
 #endif

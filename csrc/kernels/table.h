@@ -5,7 +5,6 @@
 
 #include "micro.h"
 #include "matmul.h"
-#include "matmul_sparse.h"
 #include "conv2d.h"
 #include "conv2d_backward.h"
 #include "winograd.h"

@@ -9,18 +9,13 @@ from ..tensor import node
 from .broadcast import sum_to
 from .operands import as_tensor
 
-# Behind a relu half of a gradient is zero, as a rule. From this rate of dropout on, what is left is
-# so little that products which skip the zeros are faster.
-SPARSE_RATE = 0.25
-
 
 def linear(x, w, b=None, *, relu=False, dropout=None):
     """x w + b, for x (..., in), w (in, out), b (out,) -> (..., out).
 
     relu=True takes max(., 0) in the same pass, with the same bits as a separate `relu`.
     dropout=(p, seed, stream, call, offset), behind a relu, is `dropout` in training, whose mask
-    need not be kept: what is above 0 was. From p = 0.25 on, the gradients skip the zeros of that of
-    the output: the same bits, where x and w are finite. ValueError where the sizes do not fit.
+    need not be kept: what is above 0 was. ValueError where the sizes do not fit.
     """
     if dropout is not None and not relu:
         raise ValueError("linear: dropout in the same pass takes a relu before it")
@@ -40,8 +35,6 @@ def linear(x, w, b=None, *, relu=False, dropout=None):
         rate = dropout[0]
         _kernels.drop_in_place(y, *dropout)
     kept = y if relu else None
-    sparse = rate is not None and rate >= SPARSE_RATE
-    product = _kernels.matmul_sparse if sparse else _kernels.matmul
 
     def backward(dout):
         if len(shape) != 2:
@@ -50,11 +43,11 @@ def linear(x, w, b=None, *, relu=False, dropout=None):
             dout = _kernels.relu_backward(dout, kept, rate)
         dx = dw = db = None
         if x.requires_grad:
-            dx = product(dout, weight, trans="NT")
+            dx = _kernels.matmul(dout, weight, trans="NT")
             if len(shape) != 2:
                 dx = dx.reshape(shape)
         if w.requires_grad:
-            dw = product(rows, dout, trans="TN")
+            dw = _kernels.matmul(rows, dout, trans="TN")
         if b is None:
             return dx, dw
         if b.requires_grad:

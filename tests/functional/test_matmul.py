@@ -84,7 +84,6 @@ def test_linear_with_relu_in_the_same_pass(bias):
 
 @pytest.mark.parametrize("p", [0.2, 0.25, 0.5, 1.0])
 def test_linear_with_relu_and_dropout_in_the_same_pass(p):
-    """Below and above the rate from which the gradients skip the zeros."""
     fused, apart = ([Tensor(a, requires_grad=True) for a in
                      (normals((40, 300), 1), normals((300, 70), 2), normals(70, 3))]
                     for _ in range(2))  # fmt: skip
