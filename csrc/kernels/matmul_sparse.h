@@ -134,23 +134,23 @@ static void list_item(void *context, ptrdiff_t item, int worker)
 
 /* ---- a panel of d ---- */
 
-/* Columns j0 .. j0 + cols, k steps from k0 on. */
-static void sparse_panel(real *panel, const sparse_work *w, ptrdiff_t j0, ptrdiff_t cols,
-                         ptrdiff_t k0, ptrdiff_t k)
+/* Columns j0 .. j0 + cols, k steps from k0 on. Returns whether all of it is finite: a zero times
+   what is not would be NaN. */
+static int sparse_panel(real *panel, const sparse_work *w, ptrdiff_t j0, ptrdiff_t cols,
+                        ptrdiff_t k0, ptrdiff_t k)
 {
-    if (w->d_turned) copy_transposed(panel, COLUMNS, w->d + j0 * w->k + k0, w->k, cols, k);
-    else
-        for (ptrdiff_t l = 0; l < k; l++)
-            copy_row(panel + l * COLUMNS, w->d + (k0 + l) * w->n + j0, cols);
-}
-
-static int is_finite_panel(const real *panel, ptrdiff_t k, ptrdiff_t cols)
-{
+    const real *from = w->d + k0 * w->n + j0;
+    ptrdiff_t row = w->n;
     vm others = lt(zero(), zero());
-    for (ptrdiff_t l = 0; l < k; l++, panel += COLUMNS)
+    if (w->d_turned) {
+        copy_transposed(panel, COLUMNS, w->d + j0 * w->k + k0, w->k, cols, k);
+        from = panel, row = COLUMNS;
+    }
+    for (ptrdiff_t l = 0; l < k; l++, from += row, panel += COLUMNS)
         FOR_FEW_VECTORS(j, m, cols) {
-            const vf v = load_some(panel + j, m);
+            const vf v = load_some(from + j, m);
             others = or_(others, is_nan(v - v));
+            store_some(panel + j, v, m);
         }
     return !bits_from_mask(others);
 }
@@ -217,8 +217,7 @@ static void sparse_item(void *context, ptrdiff_t item, int worker)
     memset(room, 0, (size_t)(rows * COLUMNS) * sizeof(real));
     for (ptrdiff_t s = 0; s < w->slices; s++) {
         const ptrdiff_t k0 = s * DEPTH, k = smaller(DEPTH, w->k - k0);
-        sparse_panel(panel, w, j0, cols, k0, k);
-        if (!is_finite_panel(panel, k, cols)) {
+        if (!sparse_panel(panel, w, j0, cols, k0, k)) {
             all_terms(room, w, panel, i0, rows, cols, k0, k);
             continue;
         }
