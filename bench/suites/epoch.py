@@ -1,6 +1,6 @@
-"""An epoch of MNIST with the classic CNN, data handling included: shuffling, batches, uint8 to
-float32 where the data is uint8, the loss of every step read. A run is 24 batches, about a twentieth
-of an epoch, the next part of the images each time.
+"""An epoch of MNIST with the classic CNN, and with an MLP, data handling included: shuffling,
+batches, uint8 to float32 where the data is uint8, the loss of every step read. A run is 24 batches,
+about a twentieth of an epoch, the next part of the images each time.
 
 Ours is `train.fit` on the uint8 images, as a user calls it. PyTorch's is a plain loop over tensors
 that were made float32 before the clock started, with none of a DataLoader's cost.

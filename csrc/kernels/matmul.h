@@ -254,12 +254,13 @@ static void matmul(real *c, const real *a, const real *b, const real *bias, ptrd
                    ptrdiff_t n, ptrdiff_t k, int form, int relu, real *scratch)
 {
     if (m == 0 || n == 0) return;
-    const listing which = listing_of(a, b, m, n, k, form);
-    if (which == LIST_A || (which == LIST_B && !bias && !relu)) {
+    const int plain = !bias && !relu;
+    const listing which = listing_of(a, b, m, n, k, form, plain);
+    if (which != LIST_NEITHER) {
         matmul_sparse(c, a, b, bias, m, n, k, form, relu, which, scratch);
         return;
     }
-    if (is_turned(m, n, form) && !bias && !relu) {
+    if (is_turned(m, n, form) && plain) {
         real *turned = scratch + plan_scratch(n, m, k, form, 0);
         matmul_work w = matmul_plan(n, m, k, form, 0);
         w.c = turned, w.a = b, w.b.data = a, w.scratch = scratch;

@@ -51,14 +51,14 @@ static double share_of_nonzeros(const real *s, ptrdiff_t n)
     return (double)found / (double)(PROBES * length);
 }
 
-/* Which factor's zeros are skipped. */
+/* Which factor's zeros are skipped: those of b in MD_TN only, without bias and relu. */
 typedef enum { LIST_NEITHER, LIST_A, LIST_B } listing;
 
 static listing listing_of(const real *a, const real *b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
-                          int form)
+                          int form, int plain)
 {
     const double most_a = most_nonzeros(m, n, k);
-    const double most_b = form == MD_TN ? most_nonzeros(n, m, k) : -1;
+    const double most_b = form == MD_TN && plain ? most_nonzeros(n, m, k) : -1;
     const double in_a = most_a < 0 ? 1 : share_of_nonzeros(a, m * k);
     const double in_b = most_b < 0 ? 1 : share_of_nonzeros(b, k * n);
     if (in_b <= most_b && (in_b <= in_a || in_a > most_a)) return LIST_B;
@@ -83,7 +83,7 @@ INLINE real s_element(const sparse_work *w, ptrdiff_t i, ptrdiff_t l)
     return w->s[w->s_turned ? l * w->m + i : i * w->k + l];
 }
 
-/* For each of m elements of s that is not zero, lane by lane: NaN is not, -0.0 is. */
+/* For each of m elements that is not zero, as NaN is not, and -0.0 is. */
 #define FOR_NONZEROS(lane, from, m) \
     for (uint32_t lane##s = bits_from_mask(not_(eq(zero(), load_some(from, m)))), lane; \
          lane##s && (lane = (uint32_t)__builtin_ctz(lane##s), 1); lane##s &= lane##s - 1)
@@ -141,7 +141,7 @@ static int sparse_panel(real *panel, const sparse_work *w, ptrdiff_t j0, ptrdiff
 {
     const real *from = w->d + k0 * w->n + j0;
     ptrdiff_t row = w->n;
-    vm others = lt(zero(), zero());
+    vm infinite = lt(zero(), zero());
     if (w->d_turned) {
         copy_transposed(panel, COLUMNS, w->d + j0 * w->k + k0, w->k, cols, k);
         from = panel, row = COLUMNS;
@@ -149,10 +149,10 @@ static int sparse_panel(real *panel, const sparse_work *w, ptrdiff_t j0, ptrdiff
     for (ptrdiff_t l = 0; l < k; l++, from += row, panel += COLUMNS)
         FOR_FEW_VECTORS(j, m, cols) {
             const vf v = load_some(from + j, m);
-            others = or_(others, is_nan(v - v));
+            infinite = or_(infinite, is_nan(v - v));
             store_some(panel + j, v, m);
         }
-    return !bits_from_mask(others);
+    return !bits_from_mask(infinite);
 }
 
 /* Rows of a block take in every term of a panel, zeros too. */
@@ -264,7 +264,7 @@ static ptrdiff_t sparse_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
     return of_a || of_b ? (ptrdiff_t)md_workers() * SPARSE_SCRATCH + larger(of_a, of_b) : 0;
 }
 
-/* c = op(a) op(b), by the lists of one of them; bias and relu not by those of b. */
+/* c = op(a) op(b) [+ bias] [then relu], by the lists of one of them. */
 static void matmul_sparse(real *c, const real *a, const real *b, const real *bias, ptrdiff_t m,
                           ptrdiff_t n, ptrdiff_t k, int form, int relu, listing which,
                           real *scratch)
