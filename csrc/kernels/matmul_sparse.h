@@ -83,10 +83,11 @@ INLINE real s_element(const sparse_work *w, ptrdiff_t i, ptrdiff_t l)
     return w->s[w->s_turned ? l * w->m + i : i * w->k + l];
 }
 
-/* For each of m elements that is not zero, as NaN is not, and -0.0 is. */
-#define FOR_NONZEROS(lane, from, m) \
-    for (uint32_t lane##s = bits_from_mask(not_(eq(zero(), load_some(from, m)))), lane; \
-         lane##s && (lane = (uint32_t)__builtin_ctz(lane##s), 1); lane##s &= lane##s - 1)
+/* A bit for each of m elements that is not zero, as NaN is not, and -0.0 is. */
+INLINE uint32_t nonzeros(const real *from, ptrdiff_t m)
+{
+    return bits_from_mask(not_(eq(zero(), load_some(from, m))));
+}
 
 /* Lists are made of blocks of s that caches want to be read and written: some slices of every row,
    the lists of a slice behind each other; or, where s is turned and the lists of many rows grow at
@@ -101,9 +102,11 @@ static void list_slices(const sparse_work *w, ptrdiff_t s0, ptrdiff_t s1)
             md_entry *entries = w->entries + s * w->m * DEPTH;
             ireal n = count[s - s0];
             w->first[s * w->m + i] = n;
-            FOR_FEW_VECTORS(l, m, k)
-                FOR_NONZEROS(j, from + l, m)
-                    put_entry(entries + n++, (ireal)((l + j) * COLUMNS), from[l + j]);
+            FOR_FEW_VECTORS(j, m, k)
+                for (uint32_t left = nonzeros(from + j, m); left; left &= left - 1) {
+                    const ptrdiff_t l = j + __builtin_ctz(left);
+                    put_entry(entries + n++, (ireal)(l * COLUMNS), from[l]);
+                }
             w->last[s * w->m + i] = count[s - s0] = n;
         }
 }
@@ -116,9 +119,11 @@ static void list_turned(const sparse_work *w, ptrdiff_t s, ptrdiff_t i0, ptrdiff
     for (ptrdiff_t i = i0; i < i1; i++) first[i] = last[i] = (ireal)(i * DEPTH);
     for (ptrdiff_t l = 0; l < k; l++) {
         const real *from = w->s + (k0 + l) * w->m;
-        FOR_FEW_VECTORS(i, m, i1 - i0)
-            FOR_NONZEROS(j, from + i0 + i, m)
-                put_entry(entries + last[i0 + i + j]++, (ireal)(l * COLUMNS), from[i0 + i + j]);
+        FOR_FEW_VECTORS(j, m, i1 - i0)
+            for (uint32_t left = nonzeros(from + i0 + j, m); left; left &= left - 1) {
+                const ptrdiff_t i = i0 + j + __builtin_ctz(left);
+                put_entry(entries + last[i]++, (ireal)(l * COLUMNS), from[i]);
+            }
     }
 }
 
