@@ -17,8 +17,6 @@
 #include <xmmintrin.h>
 #endif
 
-enum { WORTH_WAKING_NS = 6000 };
-
 static int chosen_threads;             /* 0: none chosen */
 static _Thread_local int held_workers; /* 0: none held */
 

@@ -11,6 +11,8 @@ typedef void md_item(void *context, ptrdiff_t item, int worker);
 /* Elements of an item of a loop over single elements: enough to repay a thread. */
 enum { ELEMENTS_PER_ITEM = 16384 };
 
+enum { WORTH_WAKING_NS = 5000 }; /* cores take up to 2 us to come together, and again to part */
+
 /* Call `item` for 0 <= i < items, on several threads when `cost` (nanoseconds, roughly, of all of
    it on one core) is worth waking them. */
 void md_parallel_for(ptrdiff_t items, double cost, md_item *item, void *context);

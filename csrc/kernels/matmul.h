@@ -17,6 +17,9 @@
    panel: its rows in c would lie so far apart that they collide in L2.
    No choice here changes the chain of an element of c.
 
+   Where k is very short, and b read as it stands, the way from panel to panel would take as long as
+   a tile: row by row of tiles instead, along some columns of b that stay in L1.
+
    Where many elements of a factor are zero, matmul_sparse.h has less to do. */
 #ifndef MD_MATMUL_H
 #define MD_MATMUL_H
@@ -33,7 +36,8 @@ enum { LONG_KC = 1024, LOW_MC = 128 }; /* where blocks of a long k share b: c wa
 enum { REPAY = (NV * W > LINE_REALS ? 24 : 8) * MR };
 enum { L1_REALS = 8192 };   /* of a b that stays in L1 as it stands */
 enum { ALONE = 512 };       /* columns at most of a block that makes its own panels of b */
-enum { BLOCK_FLOP = 7000000 }; /* so much repays a block more, up to two for each worker */
+enum { BLOCK_NS = 70000 };  /* so much repays a block more, up to two for each worker */
+enum { C_STEPS = 4 };       /* of k, which take as long as to write an element of c */
 enum { GROUP = 64 };        /* columns of b in a group: 4 lines of a row */
 enum { NEAR_ROW = 32 * NR }; /* columns of a b whose rows are near enough to be read in place */
 enum { A_SCRATCH = LONG_KC * (LOW_MC + 2 * MR) + W, B_SCRATCH = KC * (ALONE + NR) };
@@ -44,8 +48,10 @@ typedef struct {
     const real *a, *bias;
     masked b;
     ptrdiff_t m, n, k, mc, nc, blocks_down, blocks_across, slices;
+    double cost;                      /* in ns, on one core */
     ptrdiff_t parts;                  /* of each slice of b that is shared */
     int form, relu, b_masked;
+    int is_flat;                      /* k is short, and b read as it stands */
     ptrdiff_t group;                  /* columns of b that are copied together */
     int copies_a, copies_b, shares_b, past;
     real *shared, *scratch;           /* b in panels: [slice][panel][kc][NR]; for each worker */
@@ -72,20 +78,29 @@ INLINE ptrdiff_t largest_share(const matmul_work *w, ptrdiff_t down, ptrdiff_t a
     return ceil_div(ceil_div(w->m, mc) * ceil_div(w->n, nc), md_workers()) * mc * nc;
 }
 
-/* Blocks are low rather than narrow, as they share copies of b, but not so low that copies of their
-   own cost much. Each reads its parts of a and b, so a worker alone makes no more than it must. */
+/* So high a block is cut into low ones rather than narrow ones. Of two narrow ones on the same rows
+   of c, the lines that the hardware fetches beyond the end of one are the other worker's, and go to
+   and fro. Between low ones they do so once a panel, which is seldom if panels are wide. But each
+   of those copies or reads all of b: much, unless the product is small or its k short. */
+INLINE int is_high(const matmul_work *w, ptrdiff_t height, ptrdiff_t width)
+{
+    if (w->cost < BLOCK_NS && NV * W > LINE_REALS) return height >= 2 * MR;
+    if (w->is_flat) return height >= 4 * MR;
+    return height >= (w->form == MD_NT || height < width ? 24 : 8) * MR;
+}
+
+/* Each block reads its parts of a and b, so a worker alone makes no more than it must. */
 static void matmul_blocks(matmul_work *w)
 {
     const int is_long = w->k > KC && w->m > MC;          /* what is copied of b is then shared */
     ptrdiff_t down = ceil_div(w->m, is_long ? LOW_MC : MC);
-    ptrdiff_t across = ceil_div(w->n, blocks_share(w, down) ? NC : ALONE);
-    const double flop = 2.0 * (double)w->m * (double)w->n * (double)w->k;
-    const ptrdiff_t most = 2 * md_workers(), repaid = (ptrdiff_t)(flop / BLOCK_FLOP);
-    const ptrdiff_t wanted = most == 2 || flop < 1e6 ? 1 : smaller(most, larger(2, repaid));
+    ptrdiff_t across = w->is_flat ? 1 : ceil_div(w->n, blocks_share(w, down) ? NC : ALONE);
+    const ptrdiff_t most = 2 * md_workers(), repaid = (ptrdiff_t)(w->cost / BLOCK_NS);
+    const ptrdiff_t wanted =
+        most == 2 || w->cost < WORTH_WAKING_NS ? 1 : smaller(most, larger(2, repaid));
     while (down * across < wanted) {
         const ptrdiff_t height = w->m / down, width = w->n / across;
-        const ptrdiff_t low = w->form == MD_NT || height < width ? 24 * MR : 8 * MR;
-        if (height >= low) down *= 2;
+        if (is_high(w, height, width)) down *= 2;
         else if (width >= 2 * NR) across *= 2;
         else if (height >= 2 * MR) down *= 2;
         else break;
@@ -104,8 +119,8 @@ static void matmul_blocks(matmul_work *w)
 
     const int repays = w->m > REPAY && w->n > (w->form == MD_NN ? NR : 4 * NR) &&
                        w->k * w->n > L1_REALS;
-    w->copies_b = w->b_masked || w->form == MD_NT || repays ||
-                  (w->m > 4 * MR && w->n > NEAR_ROW);
+    w->copies_b = w->b_masked || w->form == MD_NT ||
+                  (!w->is_flat && (repays || (w->m > 4 * MR && w->n > NEAR_ROW)));
     w->shares_b = w->copies_b && blocks_share(w, w->blocks_down);
     w->parts = larger(1, smaller(w->form == MD_NT ? ceil_div(w->n, NR) : w->k, most / w->slices));
     w->group = w->form == MD_NT ? NR : w->k * w->n > FAR_REALS ? ALONE : GROUP;
@@ -163,6 +178,24 @@ static void copy_a(real *copy, const matmul_work *w, ptrdiff_t i0, ptrdiff_t row
 
 /* ---- c ---- */
 
+/* As many columns of a block as go by in rows of tiles, along some of b that stay in L1. Not where
+   another worker's lie beside them, unless nothing is fetched for what is written (see is_high). */
+static ptrdiff_t flat_columns(const matmul_work *w, md_tile t, ptrdiff_t i0, ptrdiff_t rows,
+                              ptrdiff_t j0, ptrdiff_t cols)
+{
+    if (!w->is_flat || (w->blocks_across > 1 && !w->past)) return 0;
+    const ptrdiff_t whole = cols / NR * NR;
+    t.c_row = w->n;
+    for (ptrdiff_t j = j0; j < j0 + whole; j += t.count * NR) {
+        t.count = smaller(ALONE, j0 + whole - j) / NR;
+        t.b = w->b.data + j;
+        t.c = w->c + i0 * w->n + j;
+        t.bias = w->bias ? w->bias + j : NULL;
+        tile_across(&t, rows);
+    }
+    return whole;
+}
+
 static void matmul_item(void *context, ptrdiff_t item, int worker)
 {
     const matmul_work *w = context;
@@ -193,7 +226,8 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
         if (!w->copies_b && !last)                                /* b comes from memory */
             ask_in_steps(&t, w->b.data + b_at(w, k0 + k, 0), k * w->n * (ptrdiff_t)sizeof(real),
                          k * column_tiling(&t, rows).count * ceil_div(cols, NR));
-        for (ptrdiff_t j = 0; j < cols; j += panel) {             /* panels of b */
+        ptrdiff_t j = panel == NR ? flat_columns(w, t, i0, rows, j0, cols) : 0;
+        for (; j < cols; j += panel) {                            /* panels of b */
             t.cols = smaller(panel, cols - j);
             t.c = w->c + i0 * w->n + j0 + j, t.c_row = w->n, t.after = t.c + panel;
             if (waits) t.from = c_copy + j * rows, t.from_row = NR;
@@ -214,6 +248,8 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
 static matmul_work matmul_plan(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form, int b_masked)
 {
     matmul_work w = {.m = m, .n = n, .k = k, .form = form, .b_masked = b_masked};
+    w.cost = (double)m * (double)round_up(n, W) * (double)(k + C_STEPS) / 50;
+    w.is_flat = k < LONG_RUN && form != MD_NT && !b_masked;
     matmul_blocks(&w);
     return w;
 }
@@ -244,10 +280,9 @@ static void matmul_run(matmul_work *w)
 {
     w->shared = w->scratch + (ptrdiff_t)md_workers() * SCRATCH;
     w->past = lines_go_past(w->c, w->m * w->n, w->n);
-    const double cost = 2.0 * (double)w->m * (double)w->n * (double)w->k / 100;
     if (w->shares_b)
         md_parallel_for(w->slices * w->parts, (double)(w->k * w->n) / 2, share_item, w);
-    md_parallel_for(w->blocks_down * w->blocks_across, cost, matmul_item, w);
+    md_parallel_for(w->blocks_down * w->blocks_across, w->cost, matmul_item, w);
 }
 
 static void matmul(real *c, const real *a, const real *b, const real *bias, ptrdiff_t m,

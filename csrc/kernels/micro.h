@@ -43,7 +43,8 @@ typedef struct {
     real *c;
     ptrdiff_t c_row;
     ptrdiff_t cols;                   /* columns of C that exist: the last vector may be partial */
-    ptrdiff_t count;                  /* tiles below each other */
+    ptrdiff_t count;                  /* tiles below each other, */
+    int across;                       /* or side by side, of the same rows of a */
     int resume;                       /* go on with the chain whose value stands in `from` */
     const real *from;                 /* NULL: in c; else with rows from_row apart */
     ptrdiff_t from_row;
@@ -144,11 +145,14 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
     const int last = whole ? nv : nv - 1;
     const ptrdiff_t part = t->cols - (nv - 1) * W;
     const ptrdiff_t c_row = t->c_row;
-    const ptrdiff_t a_tile = t->a_tile ? t->a_tile : rows * t->a_row;
+    const ptrdiff_t a_tile = t->across ? 0 : t->a_tile ? t->a_tile : rows * t->a_row;
+    const ptrdiff_t b_tile = t->across ? nv * W : 0;
+    const ptrdiff_t c_tile = t->across ? nv * W : rows * t->c_row;
     const ptrdiff_t from_row = t->from ? t->from_row : c_row;
     const int few = ceil_div(rows, ceil_div(rows * ceil_div(nv * W, LINE_REALS), AT_ONCE));
     const int most_parts = ceil_div(rows, few);
-    const real *a_here = t->a, *from = t->from ? t->from : t->c;
+    const real *a_here = t->a, *b_here = t->b, *from = t->from ? t->from : t->c;
+    const real *bias_here = t->bias;
     real *c = t->c;
     const char *ask = t->ask;
     /* So little that the loop over runs and parts, which leaves registers for little, shows. */
@@ -156,17 +160,17 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
     tile_acc acc;
 
     for (ptrdiff_t tile = t->count; tile > 0; tile--) {
-        const real *below = tile == 1 && t->after ? t->after : c + rows * c_row;
+        const real *below = tile == 1 && t->after ? t->after : c + c_tile;
         if (t->resume) load_tile(acc, from, from_row, rows, nv, last, part);
         else
             EACH(i, rows)
                 EACH(j, nv) acc[i][j] = zero();
 
         if (is_short)
-            tile_steps(acc, t, a_here + t->runs->a, t->b + t->runs->b, t->k, NULL, rows, nv, packed,
-                       whole, 0);
+            tile_steps(acc, t, a_here + t->runs->a, b_here + t->runs->b, t->k, NULL, rows, nv,
+                       packed, whole, 0);
         else for (ptrdiff_t r = 0; r < t->nruns; r++) {
-            const real *a = a_here + t->runs[r].a, *b = t->b + t->runs[r].b;
+            const real *a = a_here + t->runs[r].a, *b = b_here + t->runs[r].b;
             const int parts = r == 0 && t->k >= LONG_RUN ? most_parts : 1;
             const int asks_below = r == 0 && parts == most_parts && !t->past;
             ptrdiff_t left = t->k;
@@ -183,20 +187,22 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
             }
         }
 
-        if (t->bias)
+        if (bias_here) {
             EACH(j, nv) {
-                const vf bias = load_column(t->bias, j, last, part);
+                const vf bias = load_column(bias_here, j, last, part);
                 EACH(i, rows) acc[i][j] += bias;
             }
+            bias_here += b_tile;
+        }
         if (t->relu)
             EACH(i, rows)
                 EACH(j, nv) acc[i][j] = max_(zero(), acc[i][j]);
 
         if (whole && t->past) store_tile(c, c_row, acc, rows, nv, last, part, 1);
         else store_tile(c, c_row, acc, rows, nv, last, part, 0);
-        a_here += a_tile;
+        a_here += a_tile, b_here += b_tile;
         from += rows * from_row;
-        c += rows * c_row;
+        c += c_tile;
     }
 }
 
@@ -312,6 +318,20 @@ static void tile_column(md_tile *t, ptrdiff_t n)
     if (t->count) tile_rows(t, cut.least);
     if (t->ask) t->ask += t->count * asked;
     t->a = a, t->c = c, t->from = from;
+}
+
+/* n rows of C and t->count whole tiles across, row of tiles by row of tiles. */
+static void tile_across(const md_tile *t, ptrdiff_t n)
+{
+    const tiling cut = column_tiling(t, n);
+    md_tile row = *t;
+    row.cols = NR, row.across = 1;
+    for (ptrdiff_t tile = 0; tile < cut.count; tile++) {
+        const ptrdiff_t height = tile_height(&cut, tile);
+        tile_rows(&row, height);
+        row.a += t->a_tile ? t->a_tile : height * t->a_row;
+        row.c += height * t->c_row;
+    }
 }
 
 #endif

@@ -72,6 +72,7 @@ def test_every_slice_of_k(isa, form, k):
         pytest.param(340, 70, 150, id="groups_of_panels"),
         pytest.param(340, 10, 150, id="b_in_L1"),
         pytest.param(340, 600, 9, id="one_panel"),
+        pytest.param(70, 9, 1100, id="row_by_row_of_tiles"),
     ],
 )
 def test_shapes(isa, form, m, k, n):
@@ -94,7 +95,7 @@ def test_empty(isa, form, m, k, n):
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("relu", [False, True])
 def test_bias_and_relu(isa, form, relu):
-    for m, k, n in ((1, 5, 70), (3, 300, 40), (29, 8, 65), (300, 520, 33)):
+    for m, k, n in ((1, 5, 70), (3, 300, 40), (29, 8, 65), (29, 8, 650), (300, 520, 33)):
         if isa == "reference" and m == 300:
             continue
         a, b = operands(m, k, n, form)
@@ -147,6 +148,8 @@ def test_random_is_close(isa, form):
         (400, 70, 609),  # one worker shares the panels of two blocks
         (2000, 70, 5),
         (5, 70, 2000),
+        (130, 9, 1100),  # row by row of tiles
+        (20, 9, 1100),  # workers beside each other
         (7, 3000, 9),
         (64, 1024, 128),
         (256, 600, 128),
