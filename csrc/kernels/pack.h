@@ -57,7 +57,7 @@ static void copy_columns(real *to, const real *from, ptrdiff_t from_row, ptrdiff
             real *next = to + (tile * k + p0) * MR;
             ptrdiff_t p = p0;
             for (; p < whole; p++, row += from_row, next += MR) {
-                __builtin_prefetch(row + WAYS * from_row);       /* far apart: ask in time */
+                ask_line(row + 4 * WAYS * from_row);             /* far apart: ask in time */
                 store(next, load(row));
             }
             for (; p < p1; p++, row += from_row, next += MR)
