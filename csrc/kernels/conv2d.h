@@ -10,6 +10,7 @@
 #include "slide_few.h"
 #include "window.h"
 
+enum { PART_NS = 10000 };    /* of an image, which repays a part of its own */
 enum { PATCHED = 1 << 11 };  /* reals of z behind patches, which are made in bands anyway: in L1 */
 
 typedef struct {
@@ -61,11 +62,11 @@ static void slide_item(void *context, ptrdiff_t item, int worker)
 /* Every image of a batch; few images are cut into parts of rows, so that threads can share one. */
 static void slide_images(slide_work w)
 {
-    const double flop = slide_flop(w.slide);
-    const ptrdiff_t most = larger(1, (ptrdiff_t)(flop / 1e6));
+    const double cost = slide_cost(w.slide);
+    const ptrdiff_t most = larger(cost > WORTH_WAKING_NS ? 2 : 1, (ptrdiff_t)(cost / PART_NS));
     const ptrdiff_t parts = smaller(smaller(w.slide->rows / w.pool, most), 16);
     w.items_per_image = w.images >= 16 ? 1 : larger(1, parts);
-    md_parallel_for(w.images * w.items_per_image, flop * (double)w.images / 100, slide_item, &w);
+    md_parallel_for(w.images * w.items_per_image, cost * (double)w.images, slide_item, &w);
 }
 
 /* Whether a slide may send its targets, n reals from `to` on, past the caches. */

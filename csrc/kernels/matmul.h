@@ -37,7 +37,6 @@ enum { REPAY = (NV * W > LINE_REALS ? 24 : 8) * MR };
 enum { L1_REALS = 8192 };   /* of a b that stays in L1 as it stands */
 enum { ALONE = 512 };       /* columns at most of a block that makes its own panels of b */
 enum { BLOCK_NS = 70000 };  /* so much repays a block more, up to two for each worker */
-enum { C_STEPS = 4 };       /* of k, which take as long as to write an element of c */
 enum { GROUP = 64 };        /* columns of b in a group: 4 lines of a row */
 enum { NEAR_ROW = 32 * NR }; /* columns of a b whose rows are near enough to be read in place */
 enum { A_SCRATCH = LONG_KC * (LOW_MC + 2 * MR) + W, B_SCRATCH = KC * (ALONE + NR) };
@@ -248,7 +247,7 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
 static matmul_work matmul_plan(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form, int b_masked)
 {
     matmul_work w = {.m = m, .n = n, .k = k, .form = form, .b_masked = b_masked};
-    w.cost = (double)m * (double)round_up(n, W) * (double)(k + C_STEPS) / 50;
+    w.cost = (double)m * (double)round_up(n, W) * (double)(k + C_STEPS) / STEPS_IN_NS;
     w.is_flat = k < LONG_RUN && form != MD_NT && !b_masked;
     matmul_blocks(&w);
     return w;

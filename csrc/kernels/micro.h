@@ -26,6 +26,8 @@ enum { MR = MD_TILE_ROWS, NR = NV * W, MOST_ROWS = 14, MOST_VECTORS = 8, AHEAD =
 enum { WAYS = 8, SET_BYTES = 4096 };
 
 enum { NEAR_REALS = 256 }; /* of a row of an operand: so few that rows hardly collide in L1 */
+enum { STEPS_IN_NS = 50 }; /* of k, for one element of C: roughly */
+enum { C_STEPS = 4 };  /* take as long as an element of C takes to begin and to store */
 enum { SPARE = 4 }; /* a tile of so many rows has time for a load more in each step of k */
 
 /* C's next tile is asked for meanwhile, a few lines at once: more would make what is read here wait

@@ -209,11 +209,12 @@ static void slide_rows(const slide *s, real *target, const real *source, ptrdiff
     }
 }
 
-INLINE double slide_flop(const slide *s)
+/* What an image takes on one core, in nanoseconds. */
+INLINE double slide_cost(const slide *s)
 {
     const ptrdiff_t steps = s->depthwise ? s->down.taps * s->across.taps : s->nruns * s->k;
-    return 2.0 * (double)(s->rows * s->cols) * (double)(s->channels * s->groups) *
-           (double)(steps + 1);
+    return (double)(s->rows * s->cols) * (double)(s->channels * s->groups) *
+           (double)(steps + C_STEPS) / STEPS_IN_NS;
 }
 
 /* The length of one run of k, where `joined` taps of c channels are contiguous. */
