@@ -179,11 +179,12 @@ static void copy_a(real *copy, const matmul_work *w, ptrdiff_t i0, ptrdiff_t row
 
 /* As many columns of a block as go by in rows of tiles, along some of b that stay in L1. Not where
    another worker's lie beside them, unless nothing is fetched for what is written (see is_high). */
-static ptrdiff_t flat_columns(const matmul_work *w, md_tile t, ptrdiff_t i0, ptrdiff_t rows,
-                              ptrdiff_t j0, ptrdiff_t cols)
+static ptrdiff_t flat_columns(const matmul_work *w, const md_tile *tile, ptrdiff_t i0,
+                              ptrdiff_t rows, ptrdiff_t j0, ptrdiff_t cols)
 {
     if (!w->is_flat || (w->blocks_across > 1 && !w->past)) return 0;
     const ptrdiff_t whole = cols / NR * NR;
+    md_tile t = *tile;
     t.c_row = w->n;
     for (ptrdiff_t j = j0; j < j0 + whole; j += t.count * NR) {
         t.count = smaller(ALONE, j0 + whole - j) / NR;
@@ -225,7 +226,7 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
         if (!w->copies_b && !last)                                /* b comes from memory */
             ask_in_steps(&t, w->b.data + b_at(w, k0 + k, 0), k * w->n * (ptrdiff_t)sizeof(real),
                          k * column_tiling(&t, rows).count * ceil_div(cols, NR));
-        ptrdiff_t j = panel == NR ? flat_columns(w, t, i0, rows, j0, cols) : 0;
+        ptrdiff_t j = panel == NR ? flat_columns(w, &t, i0, rows, j0, cols) : 0;
         for (; j < cols; j += panel) {                            /* panels of b */
             t.cols = smaller(panel, cols - j);
             t.c = w->c + i0 * w->n + j0 + j, t.c_row = w->n, t.after = t.c + panel;
