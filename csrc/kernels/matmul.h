@@ -26,8 +26,8 @@
 
 #include "../minidrop.h"
 #include "matmul_sparse.h"
-#include "micro.h"
 #include "pack.h"
+#include "tiling.h"
 
 enum { KC = 512, MC = 256, NC = 2048, FAR_REALS = 1 << 20 };
 enum { LONG_KC = 1024, LOW_MC = 128 }; /* where blocks of a long k share b: c waits less often */
@@ -248,7 +248,7 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
 static matmul_work matmul_plan(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form, int b_masked)
 {
     matmul_work w = {.m = m, .n = n, .k = k, .form = form, .b_masked = b_masked};
-    w.cost = (double)m * (double)round_up(n, W) * (double)(k + C_STEPS) / STEPS_IN_NS;
+    w.cost = chains_cost((double)m * (double)round_up(n, W), k);
     w.is_flat = k < LONG_RUN && form != MD_NT && !b_masked;
     matmul_blocks(&w);
     return w;

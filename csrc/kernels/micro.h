@@ -26,8 +26,6 @@ enum { MR = MD_TILE_ROWS, NR = NV * W, MOST_ROWS = 14, MOST_VECTORS = 8, AHEAD =
 enum { WAYS = 8, SET_BYTES = 4096 };
 
 enum { NEAR_REALS = 256 }; /* of a row of an operand: so few that rows hardly collide in L1 */
-enum { STEPS_IN_NS = 50 }; /* of k, for one element of C: roughly */
-enum { C_STEPS = 4 };  /* take as long as an element of C takes to begin and to store */
 enum { SPARE = 4 }; /* a tile of so many rows has time for a load more in each step of k */
 
 /* C's next tile is asked for meanwhile, a few lines at once: more would make what is read here wait
@@ -151,6 +149,7 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
     const ptrdiff_t b_tile = t->across ? nv * W : 0;
     const ptrdiff_t c_tile = t->across ? nv * W : rows * t->c_row;
     const ptrdiff_t from_row = t->from ? t->from_row : c_row;
+    const ptrdiff_t from_tile = t->across ? nv * W : rows * from_row;
     const int few = ceil_div(rows, ceil_div(rows * ceil_div(nv * W, LINE_REALS), AT_ONCE));
     const int most_parts = ceil_div(rows, few);
     const real *a_here = t->a, *b_here = t->b, *from = t->from ? t->from : t->c;
@@ -203,7 +202,7 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
         if (whole && t->past) store_tile(c, c_row, acc, rows, nv, last, part, 1);
         else store_tile(c, c_row, acc, rows, nv, last, part, 0);
         a_here += a_tile, b_here += b_tile;
-        from += rows * from_row;
+        from += from_tile;
         c += c_tile;
     }
 }
@@ -240,100 +239,5 @@ static void (*const tiles[MOST_ROWS + 1][MOST_VECTORS + 1][2][2])(const md_tile 
     MD_MORE_TILES(MD_TILE_ENTRY)
 #endif
 };
-
-/* Vectors across the tiles for `rows` rows of C. */
-INLINE int tile_vectors(ptrdiff_t rows) { return rows == 1 ? 8 : rows <= 3 ? 4 : NV; }
-
-/* t->count rows of tiles, each of `rows` (at most MR) rows of C, and all of t->cols columns. t is
-   put back. */
-static void tile_rows(md_tile *t, ptrdiff_t rows)
-{
-    const ptrdiff_t cols = t->cols;
-    const int packed = t->a_row == 1;
-    if (cols == NR) { /* by far the most common */
-        tiles[rows][NV][packed][0](t);
-        return;
-    }
-    const md_tile whole = *t;
-    for (ptrdiff_t j = 0; j < cols; j += t->cols) {
-        const ptrdiff_t left = ceil_div(cols - j, W);
-        ptrdiff_t nv = smaller(left, tile_vectors(rows));
-        while (!tiles[rows][nv][0][0]) nv--;
-        t->b = whole.b + j;
-        t->c = whole.c + j;
-        t->from = whole.from ? whole.from + j : NULL;
-        t->bias = whole.bias ? whole.bias + j : NULL;
-        t->cols = smaller(cols - j, nv * W);
-        tiles[rows][nv][packed][t->cols < nv * W](t);
-    }
-    *t = whole;
-}
-
-/* n rows in the fewest tiles of at most `most` rows, as equal as can be (26 into 13 + 13). */
-typedef struct { ptrdiff_t count, least, taller; } tiling;
-
-INLINE tiling tiling_of(ptrdiff_t n, ptrdiff_t most)
-{
-    const ptrdiff_t count = ceil_div(n, most), least = count ? n / count : 0;
-    return (tiling){count, least, n - count * least};
-}
-INLINE ptrdiff_t tile_height(const tiling *cut, ptrdiff_t tile)
-{
-    return cut->least + (tile < cut->taller);
-}
-
-/* The tiles that make n rows of C. Rows of a that fall on one set of L1 are taken as many at a time
-   as it holds. */
-INLINE tiling column_tiling(const md_tile *t, ptrdiff_t n)
-{
-    const int collide = t->a_row * (ptrdiff_t)sizeof(real) % SET_BYTES == 0;
-    return tiling_of(n, collide ? smaller(WAYS, MR) : MR);
-}
-
-/* `bytes` that will be wanted are asked for in so many steps of k. */
-INLINE void ask_in_steps(md_tile *t, const void *bytes_at, ptrdiff_t bytes, ptrdiff_t steps)
-{
-    t->ask = bytes_at;
-    t->ask_step = smaller(LINE_BYTES, ceil_div(bytes, larger(1, steps)));
-}
-
-/* All n rows of C below t, and t->cols columns. t is put back, but for what has been asked for:
-   field by field, as a copy of all of it would wait for what has just been written to it. */
-static void tile_column(md_tile *t, ptrdiff_t n)
-{
-    const tiling cut = column_tiling(t, n);
-    const ptrdiff_t above = cut.taller * (cut.least + 1);
-    const ptrdiff_t asked = t->nruns * t->k * t->ask_step;    /* by a tile */
-    const real *const a = t->a, *const from = t->from, *const after = t->after;
-    real *const c = t->c;
-    if (cut.taller) {
-        t->count = cut.taller;
-        t->after = NULL;
-        tile_rows(t, cut.least + 1);
-        if (t->ask) t->ask += t->count * asked;
-        t->a += t->a_tile ? t->count * t->a_tile : above * t->a_row;
-        t->c += above * t->c_row;
-        if (from) t->from += above * t->from_row;
-        t->after = after;
-    }
-    t->count = cut.count - cut.taller;
-    if (t->count) tile_rows(t, cut.least);
-    if (t->ask) t->ask += t->count * asked;
-    t->a = a, t->c = c, t->from = from;
-}
-
-/* n rows of C and t->count whole tiles across, row of tiles by row of tiles. */
-static void tile_across(const md_tile *t, ptrdiff_t n)
-{
-    const tiling cut = column_tiling(t, n);
-    md_tile row = *t;
-    row.cols = NR, row.across = 1;
-    for (ptrdiff_t tile = 0; tile < cut.count; tile++) {
-        const ptrdiff_t height = tile_height(&cut, tile);
-        tile_rows(&row, height);
-        row.a += t->a_tile ? t->a_tile : height * t->a_row;
-        row.c += height * t->c_row;
-    }
-}
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef MD_PACK_H
 #define MD_PACK_H
 
-#include "micro.h"
+#include "tiling.h"
 #include "transpose.h"
 
 INLINE void copy_row(real *to, const real *from, ptrdiff_t n)

@@ -19,7 +19,7 @@
 #define MD_SLIDE_H
 
 #include "frame.h"
-#include "micro.h"
+#include "tiling.h"
 #include "taps.h"
 
 enum {
@@ -213,8 +213,7 @@ static void slide_rows(const slide *s, real *target, const real *source, ptrdiff
 INLINE double slide_cost(const slide *s)
 {
     const ptrdiff_t steps = s->depthwise ? s->down.taps * s->across.taps : s->nruns * s->k;
-    return (double)(s->rows * s->cols) * (double)(s->channels * s->groups) *
-           (double)(steps + C_STEPS) / STEPS_IN_NS;
+    return chains_cost((double)(s->rows * s->cols) * (double)(s->channels * s->groups), steps);
 }
 
 /* The length of one run of k, where `joined` taps of c channels are contiguous. */

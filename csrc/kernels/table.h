@@ -4,6 +4,7 @@
 #include "../vec.h"
 
 #include "micro.h"
+#include "tiling.h"
 #include "matmul.h"
 #include "conv2d.h"
 #include "conv2d_backward.h"

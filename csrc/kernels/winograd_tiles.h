@@ -12,7 +12,7 @@
 #ifndef MD_WINOGRAD_TILES_H
 #define MD_WINOGRAD_TILES_H
 
-#include "micro.h"
+#include "tiling.h"
 #include "window.h"
 #include "winograd_transform.h"
 
