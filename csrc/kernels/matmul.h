@@ -88,6 +88,16 @@ INLINE int is_high(const matmul_work *w, ptrdiff_t height, ptrdiff_t width)
     return height >= (w->form == MD_NT || height < width ? 24 : 8) * MR;
 }
 
+/* So many columns of c repay a copy of a, of which little is gained where a tile reads it at its
+   pace. Not so where rows collide and the tiles are low for it; nor in TN, where a step of k is a
+   line somewhere else, if a tile takes less than most of it. */
+INLINE ptrdiff_t columns_repaying_a(const matmul_work *w)
+{
+    if (w->form != MD_TN) return rows_collide(w->k) ? 512 : 768;
+    if (2 * MR > LINE_REALS) return 768;
+    return w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;
+}
+
 /* Each block reads its parts of a and b, so a worker alone makes no more than it must. */
 static void matmul_blocks(matmul_work *w)
 {
@@ -123,8 +133,7 @@ static void matmul_blocks(matmul_work *w)
     w->shares_b = w->copies_b && blocks_share(w, w->blocks_down);
     w->parts = larger(1, smaller(w->form == MD_NT ? ceil_div(w->n, NR) : w->k, most / w->slices));
     w->group = w->form == MD_NT ? NR : w->k * w->n > FAR_REALS ? ALONE : GROUP;
-    const ptrdiff_t repay = w->form != MD_TN ? 512 : w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;
-    w->copies_a = smaller(w->n, w->nc) >= repay && w->mc > MR;
+    w->copies_a = smaller(w->n, w->nc) >= columns_repaying_a(w) && w->mc > MR;
 }
 
 INLINE ptrdiff_t slice_at(const matmul_work *w, ptrdiff_t s) { return s * w->k / w->slices; }
@@ -196,6 +205,14 @@ static ptrdiff_t flat_columns(const matmul_work *w, const md_tile *tile, ptrdiff
     return whole;
 }
 
+/* What will be wanted is asked for while so many panels go by. */
+INLINE void ask_meanwhile(md_tile *t, const real *wanted, ptrdiff_t reals, ptrdiff_t rows,
+                          ptrdiff_t panels)
+{
+    ask_in_steps(t, wanted, reals * (ptrdiff_t)sizeof(real),
+                 t->k * column_tiling(t, rows).count * panels);
+}
+
 static void matmul_item(void *context, ptrdiff_t item, int worker)
 {
     const matmul_work *w = context;
@@ -223,9 +240,12 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
             copy_a(a_copy, w, i0, rows, k0, k);
             t.a = a_copy, t.a_row = 1, t.a_step = MR, t.a_tile = MR * k;
         }
-        if (!w->copies_b && !last)                                /* b comes from memory */
-            ask_in_steps(&t, w->b.data + b_at(w, k0 + k, 0), k * w->n * (ptrdiff_t)sizeof(real),
-                         k * column_tiling(&t, rows).count * ceil_div(cols, NR));
+        /* What the next slice reads as it stands comes from memory: b, then a where in one piece. */
+        const int asks_a = !last && w->form == MD_TN && !w->copies_a && w->mc == w->m && cols > NR;
+        const ptrdiff_t from_here = asks_a ? ceil_div(cols, 2 * NR) * NR : cols;
+        if (!last && !w->copies_b)
+            ask_meanwhile(&t, w->b.data + b_at(w, k0 + k, 0), k * w->n, rows,
+                          ceil_div(from_here, NR));
         ptrdiff_t j = panel == NR ? flat_columns(w, &t, i0, rows, j0, cols) : 0;
         for (; j < cols; j += panel) {                            /* panels of b */
             t.cols = smaller(panel, cols - j);
@@ -238,8 +258,9 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
                   : b_copy + j % w->group * k;
             if (t.b == b_copy) copy_b(b_copy, w, k0, k, j0 + j, smaller(w->group, cols - j));
             if (w->form == MD_NT && w->slices == 1 && !w->shares_b)  /* the next panel */
-                ask_in_steps(&t, w->b.data + b_at(w, 0, j0 + j + NR),
-                             NR * k * (ptrdiff_t)sizeof(real), k * column_tiling(&t, rows).count);
+                ask_meanwhile(&t, w->b.data + b_at(w, 0, j0 + j + NR), NR * k, rows, 1);
+            if (asks_a && j == from_here)
+                ask_meanwhile(&t, t.a + k * w->m, k * w->m, rows, ceil_div(cols - j, NR));
             tile_column(&t, rows);                                /* tiles down the panel */
         }
     }

@@ -14,14 +14,19 @@ INLINE void copy_row(real *to, const real *from, ptrdiff_t n)
 
 /* to[c][r] = from[r][c], in blocks of W x W. goes_on: the rows, W at most, are part of more that
    are copied one part behind the other. So the next are asked for, and whole vectors stored: the
-   lanes that are too many fall where the next column is written, or on room to spare. */
+   lanes that are too many fall where the next column is written, or on room to spare.
+
+   Where all rows begin at the same place of a vector's piece of memory, pieces are read as they
+   lie: across two of them, far rows, which fall on few sets of L1, would be fetched twice. */
 INLINE void transpose_blocks(real *to, ptrdiff_t to_row, const real *from, ptrdiff_t from_row,
                              ptrdiff_t rows, ptrdiff_t cols, const int goes_on)
 {
+    const ptrdiff_t within = from_row % W ? 0 : (uintptr_t)from / sizeof(real) % W;
     for (ptrdiff_t r = 0; r < rows; r += W) {
         const ptrdiff_t height = smaller(rows - r, W);
-        FOR_FEW_VECTORS(c, m, cols) {
+        for (ptrdiff_t c = 0, m; c < cols; c += m) {
             vf block[W];
+            m = smaller(cols - c, c ? W : W - within);
             for (int i = 0; i < W; i++) {
                 const real *p = from + (r + i) * from_row + c;
                 if (goes_on) ask_line(p + rows * from_row);

@@ -61,12 +61,14 @@ INLINE ptrdiff_t tile_height(const tiling *cut, ptrdiff_t tile)
     return cut->least + (tile < cut->taller);
 }
 
-/* The tiles that make n rows of C. Rows of a that fall on one set of L1 are taken as many at a time
-   as it holds. */
+/* Rows so far apart fall on one set of L1. */
+INLINE int rows_collide(ptrdiff_t reals) { return reals * (ptrdiff_t)sizeof(real) % SET_BYTES == 0; }
+
+/* The tiles that make n rows of C. Rows of a that collide are taken as many at a time as a set of L1
+   holds. */
 INLINE tiling column_tiling(const md_tile *t, ptrdiff_t n)
 {
-    const int collide = t->a_row * (ptrdiff_t)sizeof(real) % SET_BYTES == 0;
-    return tiling_of(n, collide ? smaller(WAYS, MR) : MR);
+    return tiling_of(n, rows_collide(t->a_row) ? smaller(WAYS, MR) : MR);
 }
 
 /* `bytes` that will be wanted are asked for in so many steps of k. */
