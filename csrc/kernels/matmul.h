@@ -222,6 +222,8 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
     real *a_copy = w->scratch + worker * SCRATCH, *b_copy = a_copy + A_SCRATCH;
     real *c_copy = b_copy + B_SCRATCH;
     const int waits = w->slices > 1 && panel == NR && rows > 4 * MR;
+    /* The block below is likely next: its rows of a are one piece. */
+    const int asks_below = w->slices == 1 && w->form != MD_TN && !w->copies_a && i0 + rows < w->m;
     const md_run whole = {0, 0};
     md_tile t = {.runs = &whole, .nruns = 1, .a_row = w->k, .a_step = 1,
                  .b_step = w->copies_b ? NR : w->n};
@@ -259,6 +261,9 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
             if (t.b == b_copy) copy_b(b_copy, w, k0, k, j0 + j, smaller(w->group, cols - j));
             if (w->form == MD_NT && w->slices == 1 && !w->shares_b)  /* the next panel */
                 ask_meanwhile(&t, w->b.data + b_at(w, 0, j0 + j + NR), NR * k, rows, 1);
+            if (asks_below && j0 + j + panel >= w->n)                /* the last panel */
+                ask_meanwhile(&t, w->a + (i0 + rows) * w->k, smaller(rows, w->m - i0 - rows) * w->k,
+                              rows, 1);
             if (asks_a && j == from_here)
                 ask_meanwhile(&t, t.a + k * w->m, k * w->m, rows, ceil_div(cols - j, NR));
             tile_column(&t, rows);                                /* tiles down the panel */
