@@ -14,7 +14,8 @@
    memory, which wants long rows. Where enough blocks stand below each other, all panels are made at
    the beginning and shared. The slice of a is copied into panels of MR rows where enough
    columns of c repay that. Between slices of k a block of c waits in a copy of its own, panel by
-   panel: its rows in c would lie so far apart that they collide in L2.
+   panel: its rows in c would lie so far apart that they collide in L2. While panels go by, memory
+   is asked for what comes next: a slice, a panel, the block beside or below.
    No choice here changes the chain of an element of c.
 
    Where k is very short, and b read as it stands, the way from panel to panel would take as long as
@@ -24,119 +25,8 @@
 #ifndef MD_MATMUL_H
 #define MD_MATMUL_H
 
-#include "../minidrop.h"
+#include "matmul_plan.h"
 #include "matmul_sparse.h"
-#include "pack.h"
-#include "tiling.h"
-
-enum { KC = 512, MC = 256, NC = 2048, FAR_REALS = 1 << 20 };
-enum { LONG_KC = 1024, LOW_MC = 128 }; /* where blocks of a long k share b: c waits less often */
-/* Rows of c that repay a copy of b: fewer where a panel's rows are one line each, which lie so far
-   apart in b that L1 holds few of them. */
-enum { REPAY = (NV * W > LINE_REALS ? 24 : 8) * MR };
-enum { L1_REALS = 8192 };   /* of a b that stays in L1 as it stands */
-enum { ALONE = 512 };       /* columns at most of a block that makes its own panels of b */
-enum { BLOCK_NS = 70000 };  /* so much repays a block more, up to two for each worker */
-enum { GROUP = 64 };        /* columns of b in a group: 4 lines of a row */
-enum { NEAR_ROW = 32 * NR }; /* columns of a b whose rows are near enough to be read in place */
-enum { A_SCRATCH = LONG_KC * (LOW_MC + 2 * MR) + W, B_SCRATCH = KC * (ALONE + NR) };
-enum { C_SCRATCH = MC * (NC + NR), SCRATCH = A_SCRATCH + B_SCRATCH + C_SCRATCH };
-
-typedef struct {
-    real *c;
-    const real *a, *bias;
-    masked b;
-    ptrdiff_t m, n, k, mc, nc, blocks_down, blocks_across, slices;
-    double cost;                      /* in ns, on one core */
-    ptrdiff_t parts;                  /* of each slice of b that is shared */
-    int form, relu, b_masked;
-    int is_flat;                      /* k is short, and b read as it stands */
-    ptrdiff_t group;                  /* columns of b that are copied together */
-    int copies_a, copies_b, shares_b, past;
-    real *shared, *scratch;           /* b in panels: [slice][panel][kc][NR]; for each worker */
-} matmul_work;
-
-/* So many blocks below each other share their copies of b: two of them only where a worker alone
-   would make the copies twice, and finds them in the cache again. */
-INLINE int blocks_share(const matmul_work *w, ptrdiff_t down)
-{
-    const int near = w->form != MD_NT && w->k * w->n <= FAR_REALS;
-    return down > (md_workers() == 1 && near ? 1 : 2);
-}
-
-/* Of each of so many blocks: whole vectors, and whole panels where those of b are shared. */
-INLINE ptrdiff_t block_columns(const matmul_work *w, ptrdiff_t down, ptrdiff_t across)
-{
-    return round_up(ceil_div(w->n, across), blocks_share(w, down) ? NR : W);
-}
-
-/* The reals of c that fall to the busiest worker, if c is cut into so many blocks. */
-INLINE ptrdiff_t largest_share(const matmul_work *w, ptrdiff_t down, ptrdiff_t across)
-{
-    const ptrdiff_t mc = ceil_div(w->m, down), nc = block_columns(w, down, across);
-    return ceil_div(ceil_div(w->m, mc) * ceil_div(w->n, nc), md_workers()) * mc * nc;
-}
-
-/* So high a block is cut into low ones rather than narrow ones. Of two narrow ones on the same rows
-   of c, the lines that the hardware fetches beyond the end of one are the other worker's, and go to
-   and fro. Between low ones they do so once a panel, which is seldom if panels are wide. But each
-   of those copies or reads all of b: much, unless the product is small or its k short. */
-INLINE int is_high(const matmul_work *w, ptrdiff_t height, ptrdiff_t width)
-{
-    if (w->cost < BLOCK_NS && NV * W > LINE_REALS) return height >= 2 * MR;
-    if (w->is_flat) return height >= 4 * MR;
-    return height >= (w->form == MD_NT || height < width ? 24 : 8) * MR;
-}
-
-/* So many columns of c repay a copy of a, of which little is gained where a tile reads it at its
-   pace. Not so where rows collide and the tiles are low for it; nor in TN, where a step of k is a
-   line somewhere else, if a tile takes less than most of it. */
-INLINE ptrdiff_t columns_repaying_a(const matmul_work *w)
-{
-    if (w->form != MD_TN) return rows_collide(w->k) ? 512 : 768;
-    if (2 * MR > LINE_REALS) return 768;
-    return w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;
-}
-
-/* Each block reads its parts of a and b, so a worker alone makes no more than it must. */
-static void matmul_blocks(matmul_work *w)
-{
-    const int is_long = w->k > KC && w->m > MC;          /* what is copied of b is then shared */
-    ptrdiff_t down = ceil_div(w->m, is_long ? LOW_MC : MC);
-    ptrdiff_t across = w->is_flat ? 1 : ceil_div(w->n, blocks_share(w, down) ? NC : ALONE);
-    const ptrdiff_t most = 2 * md_workers(), repaid = (ptrdiff_t)(w->cost / BLOCK_NS);
-    const ptrdiff_t wanted =
-        most == 2 || w->cost < WORTH_WAKING_NS ? 1 : smaller(most, larger(2, repaid));
-    while (down * across < wanted) {
-        const ptrdiff_t height = w->m / down, width = w->n / across;
-        if (is_high(w, height, width)) down *= 2;
-        else if (width >= 2 * NR) across *= 2;
-        else if (height >= 2 * MR) down *= 2;
-        else break;
-    }
-    /* Some more where that shares c out more evenly: 3 blocks would leave one of 2 workers idle. */
-    ptrdiff_t share = wanted > 1 ? largest_share(w, down, across) : 0;
-    for (ptrdiff_t more = across + 1; share && down * more <= 2 * wanted; more++) {
-        const ptrdiff_t its_share = largest_share(w, down, more);
-        if (its_share < share) across = more, share = its_share;
-    }
-    w->mc = ceil_div(w->m, down);
-    w->nc = block_columns(w, down, across);
-    w->blocks_down = ceil_div(w->m, w->mc);
-    w->blocks_across = ceil_div(w->n, w->nc);
-    w->slices = larger(1, ceil_div(w->k, is_long ? LONG_KC : KC));
-
-    const int repays = w->m > REPAY && w->n > (w->form == MD_NN ? NR : 4 * NR) &&
-                       w->k * w->n > L1_REALS;
-    w->copies_b = w->b_masked || w->form == MD_NT ||
-                  (!w->is_flat && (repays || (w->m > 4 * MR && w->n > NEAR_ROW)));
-    w->shares_b = w->copies_b && blocks_share(w, w->blocks_down);
-    w->parts = larger(1, smaller(w->form == MD_NT ? ceil_div(w->n, NR) : w->k, most / w->slices));
-    w->group = w->form == MD_NT ? NR : w->k * w->n > FAR_REALS ? ALONE : GROUP;
-    w->copies_a = smaller(w->n, w->nc) >= columns_repaying_a(w) && w->mc > MR;
-}
-
-INLINE ptrdiff_t slice_at(const matmul_work *w, ptrdiff_t s) { return s * w->k / w->slices; }
 
 /* ---- b ---- */
 
@@ -184,6 +74,50 @@ static void copy_a(real *copy, const matmul_work *w, ptrdiff_t i0, ptrdiff_t row
     else copy_rows(copy, w->a + i0 * w->k + k0, w->k, k, rows);
 }
 
+/* ---- what comes next ---- */
+
+/* Where a worker is: a block of c, a slice of k. */
+typedef struct { ptrdiff_t i0, rows, j0, cols, k0, k; int last; } matmul_place;
+
+/* The b of a next block or slice, of which only some columns are wanted: in the first panels. */
+INLINE void ask_for_columns(md_tile *t, const matmul_work *w, ptrdiff_t k0, ptrdiff_t j0,
+                            ptrdiff_t panel, ptrdiff_t down)
+{
+    if (panel == 0)
+        ask_in_tiles(t, w->b.data + k0 * w->n + j0, w->n * (ptrdiff_t)sizeof(real));
+    else if (panel * down * ASK_LINES > w->nc / LINE_REALS) t->ask = NULL;
+}
+
+/* Before a panel: what will be wanted from memory after it is asked for while its tiles go by. */
+static void ask_for_next(md_tile *t, const matmul_work *w, const matmul_place *p, ptrdiff_t panel)
+{
+    const int one_slice = w->slices == 1;
+    if (one_slice && w->blocks_down == 1 && w->form != MD_NT && !w->is_far) return;
+    const ptrdiff_t panels = ceil_div(p->cols, NR), down = column_tiling(t, p->rows).count;
+    const ptrdiff_t k1 = p->k0 + p->k, i1 = p->i0 + p->rows, j1 = p->j0 + p->cols;
+    const ptrdiff_t size = sizeof(real), steps = p->k * down;        /* of a panel */
+    const int beside = w->is_far && !w->shares_b && p->cols < w->n;
+
+    if (!p->last) {                                /* the next slice: b, then a in one piece */
+        const int a_too = w->form == MD_TN && !w->copies_a && w->mc == w->m && panels > 1;
+        const ptrdiff_t turn = a_too ? ceil_div(panels, 2) : panels;
+        if (beside) ask_for_columns(t, w, k1, p->j0, panel, down);
+        else if (panel == 0 && !w->copies_b)
+            ask_in_steps(t, w->b.data + b_at(w, k1, 0), p->k * w->n * size, steps * turn);
+        if (a_too && panel == turn)
+            ask_in_steps(t, w->a + k1 * w->m, p->k * w->m * size, steps * (panels - turn));
+        return;
+    }
+    if (beside && j1 < w->n)                       /* the block beside */
+        ask_for_columns(t, w, 0, j1, panel, down);
+    if (!one_slice) return;
+    if (w->form == MD_NT && !w->shares_b)          /* the next panel */
+        ask_in_steps(t, w->b.data + (p->j0 + (panel + 1) * NR) * w->k, NR * p->k * size, steps);
+    const int at_end = panel + 1 == panels && j1 == w->n;
+    if (at_end && i1 < w->m && w->form != MD_TN && !w->copies_a)   /* the block below */
+        ask_in_steps(t, w->a + i1 * w->k, smaller(p->rows, w->m - i1) * p->k * size, steps);
+}
+
 /* ---- c ---- */
 
 /* As many columns of a block as go by in rows of tiles, along some of b that stay in L1. Not where
@@ -205,14 +139,6 @@ static ptrdiff_t flat_columns(const matmul_work *w, const md_tile *tile, ptrdiff
     return whole;
 }
 
-/* What will be wanted is asked for while so many panels go by. */
-INLINE void ask_meanwhile(md_tile *t, const real *wanted, ptrdiff_t reals, ptrdiff_t rows,
-                          ptrdiff_t panels)
-{
-    ask_in_steps(t, wanted, reals * (ptrdiff_t)sizeof(real),
-                 t->k * column_tiling(t, rows).count * panels);
-}
-
 static void matmul_item(void *context, ptrdiff_t item, int worker)
 {
     const matmul_work *w = context;
@@ -222,8 +148,6 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
     real *a_copy = w->scratch + worker * SCRATCH, *b_copy = a_copy + A_SCRATCH;
     real *c_copy = b_copy + B_SCRATCH;
     const int waits = w->slices > 1 && panel == NR && rows > 4 * MR;
-    /* The block below is likely next: its rows of a are one piece. */
-    const int asks_below = w->slices == 1 && w->form != MD_TN && !w->copies_a && i0 + rows < w->m;
     const md_run whole = {0, 0};
     md_tile t = {.runs = &whole, .nruns = 1, .a_row = w->k, .a_step = 1,
                  .b_step = w->copies_b ? NR : w->n};
@@ -231,23 +155,18 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
     for (ptrdiff_t s = 0; s < w->slices; s++) {                   /* slices of k */
         const ptrdiff_t k0 = slice_at(w, s), k = slice_at(w, s + 1) - k0;
         const int last = s == w->slices - 1;
+        const matmul_place place = {i0, rows, j0, cols, k0, k, last};
         t.k = k;
         t.resume = s > 0;
         t.relu = w->relu && last;
         t.past = w->past && last;
-        t.ask = NULL, t.ask_step = 0;
+        t.ask = NULL;
         t.a = w->form == MD_TN ? w->a + k0 * w->m + i0 : w->a + i0 * w->k + k0;
         if (w->form == MD_TN) t.a_row = 1, t.a_step = w->m;
         if (w->copies_a) {
             copy_a(a_copy, w, i0, rows, k0, k);
             t.a = a_copy, t.a_row = 1, t.a_step = MR, t.a_tile = MR * k;
         }
-        /* What the next slice reads as it stands comes from memory: b, then a where in one piece. */
-        const int asks_a = !last && w->form == MD_TN && !w->copies_a && w->mc == w->m && cols > NR;
-        const ptrdiff_t from_here = asks_a ? ceil_div(cols, 2 * NR) * NR : cols;
-        if (!last && !w->copies_b)
-            ask_meanwhile(&t, w->b.data + b_at(w, k0 + k, 0), k * w->n, rows,
-                          ceil_div(from_here, NR));
         ptrdiff_t j = panel == NR ? flat_columns(w, &t, i0, rows, j0, cols) : 0;
         for (; j < cols; j += panel) {                            /* panels of b */
             t.cols = smaller(panel, cols - j);
@@ -259,25 +178,10 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
                   : w->shares_b ? w->shared + k0 * round_up(w->n, NR) + (j0 + j) * k
                   : b_copy + j % w->group * k;
             if (t.b == b_copy) copy_b(b_copy, w, k0, k, j0 + j, smaller(w->group, cols - j));
-            if (w->form == MD_NT && w->slices == 1 && !w->shares_b)  /* the next panel */
-                ask_meanwhile(&t, w->b.data + b_at(w, 0, j0 + j + NR), NR * k, rows, 1);
-            if (asks_below && j0 + j + panel >= w->n)                /* the last panel */
-                ask_meanwhile(&t, w->a + (i0 + rows) * w->k, smaller(rows, w->m - i0 - rows) * w->k,
-                              rows, 1);
-            if (asks_a && j == from_here)
-                ask_meanwhile(&t, t.a + k * w->m, k * w->m, rows, ceil_div(cols - j, NR));
+            ask_for_next(&t, w, &place, j / NR);
             tile_column(&t, rows);                                /* tiles down the panel */
         }
     }
-}
-
-static matmul_work matmul_plan(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form, int b_masked)
-{
-    matmul_work w = {.m = m, .n = n, .k = k, .form = form, .b_masked = b_masked};
-    w.cost = chains_cost((double)m * (double)round_up(n, W), k);
-    w.is_flat = k < LONG_RUN && form != MD_NT && !b_masked;
-    matmul_blocks(&w);
-    return w;
 }
 
 /* Few columns leave lanes idle, unless they fill a vector. In TN, c^T = b^T a has them as rows, and

@@ -32,6 +32,9 @@ enum { SPARE = 4 }; /* a tile of so many rows has time for a load more in each s
    for them. So a run of many steps goes by in parts. */
 enum { AT_ONCE = 8, LONG_RUN = 16 };
 
+/* Of what will be wanted later, a step of k asks for as much as it takes from b. */
+enum { ASK_LINES = NV * W > LINE_REALS ? NV * W / LINE_REALS : 1 };
+
 typedef struct { ptrdiff_t a, b; } md_run;
 
 typedef struct {
@@ -52,7 +55,8 @@ typedef struct {
     int relu;                         /* then max(., 0), NaN kept */
     const real *after;                /* C's tile after the last; NULL: the next one below */
     const char *ask;                  /* what will be wanted after this, or NULL: */
-    ptrdiff_t ask_step;               /* so many bytes of it come with each step of k */
+    ptrdiff_t ask_step;               /* so many bytes further with each step of k, */
+    ptrdiff_t ask_tile;               /* and from a tile to the one below; 0: where its steps end */
     int past;                         /* c goes past the caches: its rows are whole lines */
 } md_tile;
 
@@ -96,7 +100,7 @@ INLINE void tile_steps(tile_acc acc, const md_tile *t, const real *a_here, const
                 __builtin_prefetch(b + AHEAD * b_step + j * LINE_REALS);
         EACH(j, nv) row[j] = load_column(b, j, last, part);
         if (asks) {
-            ask_line(ask);
+            EACH(line, ASK_LINES) ask_line(ask + line * LINE_BYTES);
             ask += ask_step;
         }
         EACH(i, rows) {
@@ -155,7 +159,7 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
     const real *a_here = t->a, *b_here = t->b, *from = t->from ? t->from : t->c;
     const real *bias_here = t->bias;
     real *c = t->c;
-    const char *ask = t->ask;
+    const char *ask = t->ask, *ask_here = ask;
     /* So little that the loop over runs and parts, which leaves registers for little, shows. */
     const int is_short = t->nruns == 1 && t->k < LONG_RUN && !ask;
     tile_acc acc;
@@ -204,6 +208,7 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
         a_here += a_tile, b_here += b_tile;
         from += from_tile;
         c += c_tile;
+        if (ask && t->ask_tile) ask = ask_here += t->ask_tile;
     }
 }
 

@@ -62,10 +62,13 @@ INLINE ptrdiff_t tile_height(const tiling *cut, ptrdiff_t tile)
 }
 
 /* Rows so far apart fall on one set of L1. */
-INLINE int rows_collide(ptrdiff_t reals) { return reals * (ptrdiff_t)sizeof(real) % SET_BYTES == 0; }
+INLINE int rows_collide(ptrdiff_t reals)
+{
+    return reals * (ptrdiff_t)sizeof(real) % SET_BYTES == 0;
+}
 
-/* The tiles that make n rows of C. Rows of a that collide are taken as many at a time as a set of L1
-   holds. */
+/* The tiles that make n rows of C. Rows of a that collide are taken as many at a time as a set of
+   L1 holds. */
 INLINE tiling column_tiling(const md_tile *t, ptrdiff_t n)
 {
     return tiling_of(n, rows_collide(t->a_row) ? smaller(WAYS, MR) : MR);
@@ -75,7 +78,17 @@ INLINE tiling column_tiling(const md_tile *t, ptrdiff_t n)
 INLINE void ask_in_steps(md_tile *t, const void *bytes_at, ptrdiff_t bytes, ptrdiff_t steps)
 {
     t->ask = bytes_at;
-    t->ask_step = smaller(LINE_BYTES, ceil_div(bytes, larger(1, steps)));
+    t->ask_step = smaller(ASK_LINES * LINE_BYTES, ceil_div(bytes, larger(1, steps)));
+    t->ask_tile = 0;
+}
+
+/* Rows `pitch` bytes apart: a step of k asks for some of a row, and a tile for what is to the right
+   of that which the tile before asked for. */
+INLINE void ask_in_tiles(md_tile *t, const void *rows_at, ptrdiff_t pitch)
+{
+    t->ask = rows_at;
+    t->ask_step = pitch;
+    t->ask_tile = ASK_LINES * LINE_BYTES;
 }
 
 /* All n rows of C below t, and t->cols columns. t is put back, but for what has been asked for:
@@ -84,7 +97,7 @@ static void tile_column(md_tile *t, ptrdiff_t n)
 {
     const tiling cut = column_tiling(t, n);
     const ptrdiff_t above = cut.taller * (cut.least + 1);
-    const ptrdiff_t asked = t->nruns * t->k * t->ask_step;    /* by a tile */
+    const ptrdiff_t asked = t->ask_tile ? t->ask_tile : t->nruns * t->k * t->ask_step;
     const real *const a = t->a, *const from = t->from, *const after = t->after;
     real *const c = t->c;
     if (cut.taller) {

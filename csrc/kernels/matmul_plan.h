@@ -1,0 +1,142 @@
+/* How a matrix product is cut into blocks, and what of its factors is copied: all that shapes alone
+   decide. No choice here changes the chain of an element of c. matmul.h draws what is cut. */
+#ifndef MD_MATMUL_PLAN_H
+#define MD_MATMUL_PLAN_H
+
+#include "../minidrop.h"
+#include "pack.h"
+#include "tiling.h"
+
+enum { KC = 512, MC = 256, NC = 2048, FAR_REALS = 1 << 20 };
+enum { LONG_KC = 1024, LOW_MC = 128 }; /* where blocks of a long k share b: c waits less often */
+/* Rows of c that repay a copy of b: fewer where a panel's rows are one line each, which lie so far
+   apart in b that L1 holds few of them. */
+enum { REPAY = (NV * W > LINE_REALS ? 24 : 8) * MR };
+enum { L1_REALS = 8192 };   /* of a b that stays in L1 as it stands */
+enum { ALONE = 512 };       /* columns at most of a block that makes its own panels of b */
+/* Where b comes from memory: so many reals of it, and as many of what comes next, stay in L2. Where
+   k is long, low slices, of which rows of b may be wider. */
+enum { FAR_BLOCK = 1 << 16, FAR_KC = KC / 2 };
+enum { BLOCK_NS = 70000 };  /* so much repays a block more, up to two for each worker */
+enum { GROUP = 64 };        /* columns of b in a group: 4 lines of a row */
+enum { NEAR_ROW = 32 * NR }; /* columns of a b whose rows are near enough to be read in place */
+enum { A_SCRATCH = LONG_KC * (LOW_MC + 2 * MR) + W, B_SCRATCH = KC * (ALONE + NR) };
+enum { C_SCRATCH = MC * (NC + NR), SCRATCH = A_SCRATCH + B_SCRATCH + C_SCRATCH };
+
+typedef struct {
+    real *c;
+    const real *a, *bias;
+    masked b;
+    ptrdiff_t m, n, k, mc, nc, blocks_down, blocks_across, slices;
+    double cost;                      /* in ns, on one core */
+    ptrdiff_t parts;                  /* of each slice of b that is shared */
+    int form, relu, b_masked;
+    int is_far;                       /* b comes from memory, its rows as they are wanted */
+    int is_flat;                      /* k is short, and b read as it stands */
+    ptrdiff_t group;                  /* columns of b that are copied together */
+    int copies_a, copies_b, shares_b, past;
+    real *shared, *scratch;           /* b in panels: [slice][panel][kc][NR]; for each worker */
+} matmul_work;
+
+/* So many blocks below each other share their copies of b: two of them only where a worker alone
+   would make the copies twice, and finds them in the cache again. */
+INLINE int blocks_share(const matmul_work *w, ptrdiff_t down)
+{
+    const int near = w->form != MD_NT && !w->is_far;
+    return down > (md_workers() == 1 && near ? 1 : 2);
+}
+
+/* Of each of so many blocks: whole vectors, and whole panels where those of b are shared. */
+INLINE ptrdiff_t block_columns(const matmul_work *w, ptrdiff_t down, ptrdiff_t across)
+{
+    return round_up(ceil_div(w->n, across), blocks_share(w, down) ? NR : W);
+}
+
+/* The reals of c that fall to the busiest worker, if c is cut into so many blocks. */
+INLINE ptrdiff_t largest_share(const matmul_work *w, ptrdiff_t down, ptrdiff_t across)
+{
+    const ptrdiff_t mc = ceil_div(w->m, down), nc = block_columns(w, down, across);
+    return ceil_div(ceil_div(w->m, mc) * ceil_div(w->n, nc), md_workers()) * mc * nc;
+}
+
+/* So high a block is cut into low ones rather than narrow ones. Of two narrow ones on the same rows
+   of c, the lines that the hardware fetches beyond the end of one are the other worker's, and go to
+   and fro. Between low ones they do so once a panel, which is seldom if panels are wide. But each
+   of those copies or reads all of b: much, unless the product is small or its k short. */
+INLINE int is_high(const matmul_work *w, ptrdiff_t height, ptrdiff_t width)
+{
+    if (w->cost < BLOCK_NS && NV * W > LINE_REALS) return height >= 2 * MR;
+    if (w->is_flat) return height >= 4 * MR;
+    return height >= (w->form == MD_NT || height < width ? 24 : 8) * MR;
+}
+
+/* So many columns of c repay a copy of a, of which little is gained where a tile reads it at its
+   pace. Not so where rows collide and the tiles are low for it; nor in TN, where a step of k is a
+   line somewhere else, if a tile takes less than most of it. */
+INLINE ptrdiff_t columns_repaying_a(const matmul_work *w)
+{
+    if (w->form != MD_TN) return rows_collide(w->k) ? 512 : 768;
+    if (2 * MR > LINE_REALS) return 768;
+    return w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;
+}
+
+/* Of a block whose b is its own. */
+INLINE ptrdiff_t columns_alone(const matmul_work *w)
+{
+    const ptrdiff_t kc = w->k > KC ? FAR_KC : larger(1, w->k);
+    return w->is_far ? smaller(ALONE, FAR_BLOCK / kc / NR * NR) : ALONE;
+}
+
+/* Each block reads its parts of a and b, so a worker alone makes no more than it must. */
+static void matmul_blocks(matmul_work *w)
+{
+    const int is_long = w->k > KC && w->m > MC;          /* what is copied of b is then shared */
+    ptrdiff_t down = ceil_div(w->m, is_long ? LOW_MC : MC);
+    const ptrdiff_t widest = blocks_share(w, down) ? NC : columns_alone(w);
+    ptrdiff_t across = w->is_flat ? 1 : ceil_div(w->n, widest);
+    const ptrdiff_t most = 2 * md_workers(), repaid = (ptrdiff_t)(w->cost / BLOCK_NS);
+    const ptrdiff_t wanted =
+        most == 2 || w->cost < WORTH_WAKING_NS ? 1 : smaller(most, larger(2, repaid));
+    while (down * across < wanted) {
+        const ptrdiff_t height = w->m / down, width = w->n / across;
+        if (is_high(w, height, width)) down *= 2;
+        else if (width >= 2 * NR) across *= 2;
+        else if (height >= 2 * MR) down *= 2;
+        else break;
+    }
+    /* Some more where that shares c out more evenly: 3 blocks would leave one of 2 workers idle. */
+    ptrdiff_t share = wanted > 1 ? largest_share(w, down, across) : 0;
+    for (ptrdiff_t more = across + 1; share && down * more <= 2 * wanted; more++) {
+        const ptrdiff_t its_share = largest_share(w, down, more);
+        if (its_share < share) across = more, share = its_share;
+    }
+    w->mc = ceil_div(w->m, down);
+    w->nc = block_columns(w, down, across);
+    w->blocks_down = ceil_div(w->m, w->mc);
+    w->blocks_across = ceil_div(w->n, w->nc);
+    const ptrdiff_t kc = is_long ? LONG_KC : w->is_far && w->k > KC ? FAR_KC : KC;
+    w->slices = larger(1, ceil_div(w->k, kc));
+
+    const int repays = w->m > REPAY && w->n > (w->form == MD_NN ? NR : 4 * NR) &&
+                       w->k * w->n > L1_REALS;
+    w->copies_b = w->b_masked || w->form == MD_NT ||
+                  (!w->is_flat && (repays || (w->m > 4 * MR && w->n > NEAR_ROW)));
+    w->shares_b = w->copies_b && blocks_share(w, w->blocks_down);
+    w->parts = larger(1, smaller(w->form == MD_NT ? ceil_div(w->n, NR) : w->k, most / w->slices));
+    w->group = w->form == MD_NT ? NR : w->is_far ? ALONE : GROUP;
+    w->copies_a = smaller(w->n, w->nc) >= columns_repaying_a(w) && w->mc > MR;
+}
+
+INLINE ptrdiff_t slice_at(const matmul_work *w, ptrdiff_t s) { return s * w->k / w->slices; }
+
+static matmul_work matmul_plan(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form, int b_masked)
+{
+    matmul_work w = {.m = m, .n = n, .k = k, .form = form, .b_masked = b_masked};
+    w.cost = chains_cost((double)m * (double)round_up(n, W), k);
+    w.is_far = k * n > FAR_REALS && form != MD_NT;
+    w.is_flat = k < LONG_RUN && form != MD_NT && !b_masked;
+    matmul_blocks(&w);
+    return w;
+}
+
+#endif
