@@ -17,6 +17,9 @@ enum { ALONE = 512 };       /* columns at most of a block that makes its own pan
 /* Where b comes from memory: so many reals of it, and as many of what comes next, stay in L2. Where
    k is long, low slices, of which rows of b may be wider. */
 enum { FAR_BLOCK = 1 << 16, FAR_KC = KC / 2 };
+/* And of fewer rows than SPARE, so few that only b's pace counts: some of its rows at a time, along
+   as many columns as c keeps in L1, read as memory likes to be. */
+enum { STREAMS = 8 };
 enum { BLOCK_NS = 70000 };  /* so much repays a block more, up to two for each worker */
 enum { GROUP = 64 };        /* columns of b in a group: 4 lines of a row */
 enum { NEAR_ROW = 32 * NR }; /* columns of a b whose rows are near enough to be read in place */
@@ -80,11 +83,21 @@ INLINE ptrdiff_t columns_repaying_a(const matmul_work *w)
     return w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;
 }
 
-/* Of a block whose b is its own. */
+INLINE int is_streamed(const matmul_work *w)
+{
+    return w->is_far && w->m < SPARE && w->n > ALONE;
+}
+
+/* A slice of k at most, and the columns of a block, where b is not shared. */
+INLINE ptrdiff_t slice_alone(const matmul_work *w)
+{
+    if (is_streamed(w)) return STREAMS;
+    return w->is_far && w->k > KC ? FAR_KC : KC;
+}
 INLINE ptrdiff_t columns_alone(const matmul_work *w)
 {
-    const ptrdiff_t kc = w->k > KC ? FAR_KC : larger(1, w->k);
-    return w->is_far ? smaller(ALONE, FAR_BLOCK / kc / NR * NR) : ALONE;
+    if (is_streamed(w)) return NC;
+    return w->is_far ? smaller(ALONE, FAR_BLOCK / smaller(w->k, slice_alone(w)) / NR * NR) : ALONE;
 }
 
 /* Each block reads its parts of a and b, so a worker alone makes no more than it must. */
@@ -114,8 +127,7 @@ static void matmul_blocks(matmul_work *w)
     w->nc = block_columns(w, down, across);
     w->blocks_down = ceil_div(w->m, w->mc);
     w->blocks_across = ceil_div(w->n, w->nc);
-    const ptrdiff_t kc = is_long ? LONG_KC : w->is_far && w->k > KC ? FAR_KC : KC;
-    w->slices = larger(1, ceil_div(w->k, kc));
+    w->slices = larger(1, ceil_div(w->k, is_long ? LONG_KC : slice_alone(w)));
 
     const int repays = w->m > REPAY && w->n > (w->form == MD_NN ? NR : 4 * NR) &&
                        w->k * w->n > L1_REALS;
