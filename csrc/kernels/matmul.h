@@ -122,19 +122,18 @@ static void ask_for_next(md_tile *t, const matmul_work *w, const matmul_place *p
 
 /* As many columns of a block as go by in rows of tiles, along some of b that stay in L1. Not where
    another worker's lie beside them, unless nothing is fetched for what is written (see is_high). */
-static ptrdiff_t flat_columns(const matmul_work *w, const md_tile *tile, ptrdiff_t i0,
-                              ptrdiff_t rows, ptrdiff_t j0, ptrdiff_t cols)
+static ptrdiff_t flat_columns(const matmul_work *w, const md_tile *tile, const matmul_place *p)
 {
     if (!w->is_flat || (w->blocks_across > 1 && !w->past)) return 0;
-    const ptrdiff_t whole = cols / NR * NR;
+    const ptrdiff_t whole = p->cols / NR * NR, end = p->j0 + whole;
     md_tile t = *tile;
     t.c_row = w->n;
-    for (ptrdiff_t j = j0; j < j0 + whole; j += t.count * NR) {
-        t.count = smaller(ALONE, j0 + whole - j) / NR;
+    for (ptrdiff_t j = p->j0; j < end; j += t.count * NR) {
+        t.count = smaller(ALONE, end - j) / NR;
         t.b = w->b.data + j;
-        t.c = w->c + i0 * w->n + j;
+        t.c = w->c + p->i0 * w->n + j;
         t.bias = w->bias ? w->bias + j : NULL;
-        tile_across(&t, rows);
+        tile_across(&t, p->rows);
     }
     return whole;
 }
@@ -167,7 +166,7 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
             copy_a(a_copy, w, i0, rows, k0, k);
             t.a = a_copy, t.a_row = 1, t.a_step = MR, t.a_tile = MR * k;
         }
-        ptrdiff_t j = panel == NR ? flat_columns(w, &t, i0, rows, j0, cols) : 0;
+        ptrdiff_t j = panel == NR ? flat_columns(w, &t, &place) : 0;
         for (; j < cols; j += panel) {                            /* panels of b */
             t.cols = smaller(panel, cols - j);
             t.c = w->c + i0 * w->n + j0 + j, t.c_row = w->n, t.after = t.c + panel;

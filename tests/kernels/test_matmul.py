@@ -73,12 +73,28 @@ def test_every_slice_of_k(isa, form, k):
         pytest.param(340, 10, 150, id="b_in_L1"),
         pytest.param(340, 600, 9, id="one_panel"),
         pytest.param(70, 9, 1100, id="row_by_row_of_tiles"),
+        pytest.param(530, 130, 120, id="blocks_below"),
+        pytest.param(100, 1200, 70, id="next_slices"),
+        pytest.param(3, 260, 4100, id="streamed_from_memory"),
+        pytest.param(6, 300, 3600, id="blocks_from_memory"),
+        pytest.param(6, 700, 1600, id="slices_from_memory"),
+        pytest.param(60, 700, 1600, id="copies_from_memory"),
     ],
 )
 def test_shapes(isa, form, m, k, n):
     a, b = operands(m, k, n, form)
     if isa != "reference":
         np.testing.assert_array_equal(_kernels.matmul(a, b, trans=form), product(a, b, form))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("begin", [1, 7, 15])
+def test_rows_that_begin_within_a_line(isa, form, begin):
+    m, k, n = 30, 48, 800  # whole lines of the cache, and copies of both where they repay it
+    whole = operands(m, k, n, form)
+    a, b = (np.empty(x.size + begin, np.float32)[begin:].reshape(x.shape) for x in whole)
+    a[:], b[:] = whole
+    np.testing.assert_array_equal(_kernels.matmul(a, b, trans=form), product(a, b, form))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -117,6 +133,8 @@ def test_bias_and_relu(isa, form, relu):
         (29, 40, 65),
         (130, 600, 90),
         (20, 1024, 70),
+        (2, 300, 3600),  # b from memory
+        (20, 700, 1600),
     ],
 )
 def test_random_bits_equal_the_chain(form, m, k, n):
@@ -155,6 +173,8 @@ def test_random_is_close(isa, form):
         (256, 600, 128),
         (64, 1000, 280),  # as many blocks as share out its columns
         (700, 1100, 130),  # blocks below each other share b, in two slices of k
+        (3, 260, 4100),  # b from memory, by rows
+        (40, 700, 1600),  # and by blocks
     ],
 )
 def test_same_bits_on_threads(form, m, k, n):
