@@ -1,5 +1,6 @@
-/* How a matrix product is cut into blocks, and what of its factors is copied: all that shapes alone
-   decide. No choice here changes the chain of an element of c. matmul.h draws what is cut. */
+/* How a matrix product is cut into blocks, and what of its factors is copied: all that shapes and
+   the number of workers decide. No choice here changes the chain of an element of c. matmul.h
+   draws what is cut. */
 #ifndef MD_MATMUL_PLAN_H
 #define MD_MATMUL_PLAN_H
 
@@ -17,9 +18,9 @@ enum { ALONE = 512 };       /* columns at most of a block that makes its own pan
 /* Where b comes from memory: so many reals of it, and as many of what comes next, stay in L2. Where
    k is long, low slices, of which rows of b may be wider. */
 enum { FAR_BLOCK = 1 << 16, FAR_KC = KC / 2 };
-/* And of fewer rows than SPARE, so few that only b's pace counts: some of its rows at a time, along
-   as many columns as c keeps in L1, read as memory likes to be. */
-enum { STREAMS = 8 };
+/* And of few rows of c, where only b's pace counts: so many of its rows at a time, each from end to
+   end, as memory likes to be read. Not where the ends are near, for each worker. */
+enum { STREAMS = 8, STREAM_COLUMNS = 1024 };
 enum { BLOCK_NS = 70000 };  /* so much repays a block more, up to two for each worker */
 enum { GROUP = 64 };        /* columns of b in a group: 4 lines of a row */
 enum { NEAR_ROW = 32 * NR }; /* columns of a b whose rows are near enough to be read in place */
@@ -85,7 +86,7 @@ INLINE ptrdiff_t columns_repaying_a(const matmul_work *w)
 
 INLINE int is_streamed(const matmul_work *w)
 {
-    return w->is_far && w->m < SPARE && w->n > ALONE;
+    return w->is_far && w->m <= SPARE && w->n >= STREAM_COLUMNS * md_workers();
 }
 
 /* A slice of k at most, and the columns of a block, where b is not shared. */
@@ -96,7 +97,7 @@ INLINE ptrdiff_t slice_alone(const matmul_work *w)
 }
 INLINE ptrdiff_t columns_alone(const matmul_work *w)
 {
-    if (is_streamed(w)) return NC;
+    if (is_streamed(w)) return w->n;
     return w->is_far ? smaller(ALONE, FAR_BLOCK / smaller(w->k, slice_alone(w)) / NR * NR) : ALONE;
 }
 
