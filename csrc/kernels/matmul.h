@@ -80,12 +80,16 @@ static void copy_a(real *copy, const matmul_work *w, ptrdiff_t i0, ptrdiff_t row
 /* Where a worker is: a block of c, a slice of k. */
 typedef struct { ptrdiff_t i0, rows, j0, cols, k0, k; int last; } matmul_place;
 
-/* The b of a next block or slice, of which only some columns are wanted: in the first panels. */
+/* The b of a next block or slice, of which only some columns are wanted: a row in each panel, or
+   some lines of all rows in each of the first. */
 INLINE void ask_for_columns(md_tile *t, const matmul_work *w, ptrdiff_t k0, ptrdiff_t j0,
                             ptrdiff_t panel, ptrdiff_t down)
 {
-    if (panel == 0)
-        ask_in_tiles(t, w->b.data + k0 * w->n + j0, w->n * (ptrdiff_t)sizeof(real));
+    const ptrdiff_t pitch = w->n * (ptrdiff_t)sizeof(real);
+    if (rows_asked(w)) {
+        ask_in_steps(t, w->b.data + (k0 + panel) * w->n + j0, w->nc * sizeof(real), t->k);
+        t->ask_tile = pitch;
+    } else if (panel == 0) ask_in_tiles(t, w->b.data + k0 * w->n + j0, pitch);
     else if (panel * down * ASK_LINES > w->nc / LINE_REALS) t->ask = NULL;
 }
 

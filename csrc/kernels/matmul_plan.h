@@ -20,7 +20,7 @@ enum { ALONE = 512 };       /* columns at most of a block that makes its own pan
 enum { FAR_BLOCK = 1 << 16, FAR_KC = KC / 2 };
 /* And of few rows of c, where only b's pace counts: so many of its rows at a time, each from end to
    end, as memory likes to be read. Not where the ends are near, for each worker. */
-enum { STREAMS = 8, STREAM_COLUMNS = 1024 };
+enum { STREAMS = 8, STREAM_COLUMNS = 1024, FEW_ROWS = 32 };
 enum { BLOCK_NS = 70000 };  /* so much repays a block more, up to two for each worker */
 enum { GROUP = 64 };        /* columns of b in a group: 4 lines of a row */
 enum { NEAR_ROW = 32 * NR }; /* columns of a b whose rows are near enough to be read in place */
@@ -74,31 +74,50 @@ INLINE int is_high(const matmul_work *w, ptrdiff_t height, ptrdiff_t width)
     return height >= (w->form == MD_NT || height < width ? 24 : 8) * MR;
 }
 
-/* So many columns of c repay a copy of a, of which little is gained where a tile reads it at its
-   pace. Not so where rows collide and the tiles are low for it; nor in TN, where a step of k is a
-   line somewhere else, if a tile takes less than most of it. */
-INLINE ptrdiff_t columns_repaying_a(const matmul_work *w)
-{
-    if (w->form != MD_TN) return rows_collide(w->k) ? 512 : 768;
-    if (2 * MR > LINE_REALS) return 768;
-    return w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;
-}
-
 INLINE int is_streamed(const matmul_work *w)
 {
     return w->is_far && w->m <= SPARE && w->n >= STREAM_COLUMNS * md_workers();
 }
 
-/* A slice of k at most, and the columns of a block, where b is not shared. */
-INLINE ptrdiff_t slice_alone(const matmul_work *w)
-{
-    if (is_streamed(w)) return STREAMS;
-    return w->is_far && w->k > KC ? FAR_KC : KC;
-}
+/* The columns of a block, where b is not shared. One tile high, and b long and from memory: as many
+   panels as a slice has rows, so that each tile asks for a row of the next, from end to end. */
 INLINE ptrdiff_t columns_alone(const matmul_work *w)
 {
     if (is_streamed(w)) return w->n;
-    return w->is_far ? smaller(ALONE, FAR_BLOCK / smaller(w->k, slice_alone(w)) / NR * NR) : ALONE;
+    if (!w->is_far) return ALONE;
+    if (w->k <= KC || w->m > MR)
+        return smaller(ALONE, FAR_BLOCK / smaller(w->k, w->k > KC ? FAR_KC : KC) / NR * NR);
+    ptrdiff_t panels = 1;
+    while ((panels + 1) * (panels + 1) * NR <= FAR_BLOCK) panels++;
+    return panels * NR;
+}
+
+/* So many rows of b, once it is known how wide a block is; 0: too few are left, or it is not so. */
+INLINE ptrdiff_t rows_asked(const matmul_work *w)
+{
+    const ptrdiff_t rows = ceil_div(w->nc, NR);
+    const int beside = w->is_far && w->nc < w->n;
+    return beside && w->k > KC && w->m <= MR && rows >= FEW_ROWS ? rows : 0;
+}
+
+/* A slice of k at most. */
+INLINE ptrdiff_t slice_alone(const matmul_work *w)
+{
+    if (is_streamed(w)) return STREAMS;
+    if (!w->is_far || w->k <= KC) return KC;
+    if (rows_asked(w)) return rows_asked(w);
+    return smaller(FAR_KC, FAR_BLOCK / w->nc);
+}
+
+/* So many columns of c repay a copy of a, of which little is gained where a tile reads it at its
+   pace. Not so where rows collide and the tiles are low for it; nor in TN, where a step of k is a
+   line somewhere else, if a tile takes less than most of it. */
+INLINE ptrdiff_t columns_repaying_a(const matmul_work *w)
+{
+    if (rows_asked(w)) return ALONE;
+    if (w->form != MD_TN) return !rows_collide(w->k) ? 768 : w->is_far ? 256 : 512;
+    if (2 * MR > LINE_REALS) return 768;
+    return w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;
 }
 
 /* Each block reads its parts of a and b, so a worker alone makes no more than it must. */
@@ -137,7 +156,8 @@ static void matmul_blocks(matmul_work *w)
     w->shares_b = w->copies_b && blocks_share(w, w->blocks_down);
     w->parts = larger(1, smaller(w->form == MD_NT ? ceil_div(w->n, NR) : w->k, most / w->slices));
     w->group = w->form == MD_NT ? NR : w->is_far ? ALONE : GROUP;
-    w->copies_a = smaller(w->n, w->nc) >= columns_repaying_a(w) && w->mc > MR;
+    w->copies_a = smaller(w->n, w->nc) >= columns_repaying_a(w) &&
+                  w->mc > (rows_asked(w) ? SPARE : MR);
 }
 
 INLINE ptrdiff_t slice_at(const matmul_work *w, ptrdiff_t s) { return s * w->k / w->slices; }

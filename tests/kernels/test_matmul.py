@@ -78,6 +78,7 @@ def test_every_slice_of_k(isa, form, k):
         pytest.param(3, 260, 4100, id="streamed_from_memory"),
         pytest.param(6, 300, 3600, id="blocks_from_memory"),
         pytest.param(6, 700, 1600, id="slices_from_memory"),
+        pytest.param(6, 530, 4100, id="slices_from_memory_row_by_row"),
         pytest.param(60, 700, 1600, id="copies_from_memory"),
     ],
 )
@@ -143,6 +144,8 @@ def test_bias_and_relu(isa, form, relu):
         (2, 300, 3600),  # b from memory, row by row
         (4, 270, 4100),
         (20, 700, 1600),
+        (6, 1024, 4100),  # whose rows are asked for
+        (14, 600, 4100),
     ],
 )
 def test_random_bits_equal_the_chain(form, m, k, n):
