@@ -20,7 +20,8 @@ enum { ALONE = 512 };       /* columns at most of a block that makes its own pan
 enum { FAR_BLOCK = 1 << 16, FAR_KC = KC / 2 };
 /* And of few rows of c, where only b's pace counts: so many of its rows at a time, each from end to
    end, as memory likes to be read. Not where the ends are near, for each worker. */
-enum { STREAMS = 8, STREAM_COLUMNS = 1024, FEW_ROWS = 32 };
+enum { STREAM_ROWS = 4, STREAMS = 8, STREAM_COLUMNS = 1024 };
+enum { FEW_ROWS = 32 };      /* of b in a slice, too few for c to be taken up again after them */
 enum { BLOCK_NS = 70000 };  /* so much repays a block more, up to two for each worker */
 enum { GROUP = 64 };        /* columns of b in a group: 4 lines of a row */
 enum { NEAR_ROW = 32 * NR }; /* columns of a b whose rows are near enough to be read in place */
@@ -76,7 +77,7 @@ INLINE int is_high(const matmul_work *w, ptrdiff_t height, ptrdiff_t width)
 
 INLINE int is_streamed(const matmul_work *w)
 {
-    return w->is_far && w->m <= SPARE && w->n >= STREAM_COLUMNS * md_workers();
+    return w->is_far && w->m <= STREAM_ROWS && w->n >= STREAM_COLUMNS * md_workers();
 }
 
 /* The columns of a block, where b is not shared. One tile high, and b long and from memory: as many
@@ -85,8 +86,8 @@ INLINE ptrdiff_t columns_alone(const matmul_work *w)
 {
     if (is_streamed(w)) return w->n;
     if (!w->is_far) return ALONE;
-    if (w->k <= KC || w->m > MR)
-        return smaller(ALONE, FAR_BLOCK / smaller(w->k, w->k > KC ? FAR_KC : KC) / NR * NR);
+    const ptrdiff_t slice = w->k <= KC ? w->k : FAR_KC;
+    if (slice == w->k || w->m > MR) return smaller(ALONE, FAR_BLOCK / slice / NR * NR);
     ptrdiff_t panels = 1;
     while ((panels + 1) * (panels + 1) * NR <= FAR_BLOCK) panels++;
     return panels * NR;
