@@ -77,7 +77,8 @@ INLINE int is_high(const matmul_work *w, ptrdiff_t height, ptrdiff_t width)
 
 INLINE int is_streamed(const matmul_work *w)
 {
-    return w->is_far && w->m <= STREAM_ROWS && w->n >= STREAM_COLUMNS * md_workers();
+    const int is_low = w->m <= STREAM_ROWS, is_wide = w->n >= STREAM_COLUMNS * md_workers();
+    return w->is_far && !w->b_masked && is_low && is_wide;
 }
 
 /* The columns of a block, where b is not shared. One tile high, and b long and from memory: as many

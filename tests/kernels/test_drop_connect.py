@@ -17,6 +17,8 @@ from minidrop import _kernels
 FORMS = ["NN", "NT", "TN"]
 ADDRESS = (3, 1, 4)
 SIZES = [(1, 1, 1), (2, 3, 5), (7, 33, 31), (17, 64, 32), (30, 300, 65), (5, 9, 100)]
+LARGE = [(300, 513, 300), (3, 600, 700), (600, 20, 150)]
+LARGE += [(3, 260, 4100), (6, 530, 4100), (60, 700, 1600)]  # matrices from memory
 
 
 def operands(m, k, n, form, dtype=np.float32):
@@ -36,7 +38,7 @@ def test_copies_of_a_long_matrix_keep_to_their_room():
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("m, k, n", [*SIZES, (300, 513, 300), (3, 600, 700), (600, 20, 150)])
+@pytest.mark.parametrize("m, k, n", [*SIZES, *LARGE])
 def test_masked_product_is_the_product_with_the_masked_matrix(isa, form, m, k, n):
     a, b = operands(m, k, n, form)
     bits = _kernels.mask_bits(b.size, 0.3, *ADDRESS)
