@@ -19,14 +19,15 @@
    No choice here changes the chain of an element of c.
 
    Where k is very short, and b read as it stands, the way from panel to panel would take as long as
-   a tile: row by row of tiles instead, along some columns of b that stay in L1. And so where c has
-   so few rows that b comes at memory's pace: in low slices, along all columns.
+   a tile: row by row of tiles instead, along some columns of b that stay in L1.
 
-   Where many elements of a factor are zero, matmul_sparse.h has less to do. */
+   Where c has few rows, matmul_skinny.h reads a large b from end to end; where many elements of a
+   factor are zero, matmul_sparse.h has less to do. */
 #ifndef MD_MATMUL_H
 #define MD_MATMUL_H
 
 #include "matmul_plan.h"
+#include "matmul_skinny.h"
 #include "matmul_sparse.h"
 
 /* ---- b ---- */
@@ -125,21 +126,20 @@ static void ask_for_next(md_tile *t, const matmul_work *w, const matmul_place *p
 
 /* ---- c ---- */
 
-/* As many columns of a block as go by in rows of tiles: along some of b that stay in L1, or, of few
-   rows, along all. A flat block does so only where no other worker's lie beside it, or nothing is
-   fetched for what is written (see is_high). */
-static ptrdiff_t columns_across(const matmul_work *w, const md_tile *tile, const matmul_place *p)
+/* As many columns of a flat block as go by in rows of tiles, along some of b that stay in L1. Not
+   where another worker's lie beside them, unless nothing is fetched for what is written (see
+   is_high). */
+static ptrdiff_t flat_columns(const matmul_work *w, const md_tile *tile, const matmul_place *p)
 {
-    const int alone = w->blocks_across == 1 || w->past, streamed = is_streamed(w);
-    if (!streamed && !(w->is_flat && alone)) return 0;
+    if (!w->is_flat || (w->blocks_across > 1 && !w->past)) return 0;
     const ptrdiff_t whole = p->cols / NR * NR, end = p->j0 + whole;
     md_tile t = *tile;
     t.c_row = w->n;
     for (ptrdiff_t j = p->j0; j < end; j += t.count * NR) {
-        t.count = (streamed ? end - j : smaller(ALONE, end - j)) / NR;
-        t.b = w->b.data + b_at(w, p->k0, j);
+        t.count = smaller(ALONE, end - j) / NR;
+        t.b = w->b.data + j;
         t.c = w->c + p->i0 * w->n + j;
-        t.bias = w->bias && p->last ? w->bias + j : NULL;
+        t.bias = w->bias ? w->bias + j : NULL;
         tile_across(&t, p->rows);
     }
     return whole;
@@ -150,7 +150,7 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
     const matmul_work *w = context;
     const ptrdiff_t i0 = item / w->blocks_across * w->mc, j0 = item % w->blocks_across * w->nc;
     const ptrdiff_t rows = smaller(w->mc, w->m - i0), cols = smaller(w->nc, w->n - j0);
-    const int is_wide = tile_vectors(w->mc) > NV && !w->copies_b && !is_streamed(w);
+    const int is_wide = tile_vectors(w->mc) > NV && !w->copies_b;
     const ptrdiff_t panel = is_wide ? w->nc : NR;
     real *a_copy = w->scratch + worker * SCRATCH, *b_copy = a_copy + A_SCRATCH;
     real *c_copy = b_copy + B_SCRATCH;
@@ -174,7 +174,7 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
             copy_a(a_copy, w, i0, rows, k0, k);
             t.a = a_copy, t.a_row = 1, t.a_step = MR, t.a_tile = MR * k;
         }
-        ptrdiff_t j = is_wide ? 0 : columns_across(w, &t, &place);
+        ptrdiff_t j = is_wide ? 0 : flat_columns(w, &t, &place);
         for (; j < cols; j += panel) {                            /* panels of b */
             t.cols = smaller(panel, cols - j);
             t.c = w->c + i0 * w->n + j0 + j, t.c_row = w->n, t.after = t.c + panel;
@@ -230,6 +230,10 @@ static void matmul(real *c, const real *a, const real *b, const real *bias, ptrd
     const listing which = listing_of(a, b, m, n, k, form, plain);
     if (which != LIST_NEITHER) {
         matmul_sparse(c, a, b, bias, m, n, k, form, relu, which, scratch);
+        return;
+    }
+    if (is_skinny(m, n, k, form)) {
+        matmul_skinny(c, a, b, bias, m, n, k, relu);
         return;
     }
     if (is_turned(m, n, form) && plain) {

@@ -18,9 +18,6 @@ enum { ALONE = 512 };       /* columns at most of a block that makes its own pan
 /* Where b comes from memory: so many reals of it, and as many of what comes next, stay in L2. Where
    k is long, low slices, of which rows of b may be wider. */
 enum { FAR_BLOCK = 1 << 16, FAR_KC = KC / 2 };
-/* And of few rows of c, where only b's pace counts: so many of its rows at a time, each from end to
-   end, as memory likes to be read. Not where the ends are near, for each worker. */
-enum { STREAM_ROWS = 4, STREAMS = 8, STREAM_COLUMNS = 1024 };
 enum { FEW_ROWS = 32 };      /* of b in a slice, too few for c to be taken up again after them */
 enum { BLOCK_NS = 70000 };  /* so much repays a block more, up to two for each worker */
 enum { GROUP = 64 };        /* columns of b in a group: 4 lines of a row */
@@ -75,17 +72,10 @@ INLINE int is_high(const matmul_work *w, ptrdiff_t height, ptrdiff_t width)
     return height >= (w->form == MD_NT || height < width ? 24 : 8) * MR;
 }
 
-INLINE int is_streamed(const matmul_work *w)
-{
-    const int is_low = w->m <= STREAM_ROWS, is_wide = w->n >= STREAM_COLUMNS * md_workers();
-    return w->is_far && !w->b_masked && is_low && is_wide;
-}
-
 /* The columns of a block, where b is not shared. One tile high, and b long and from memory: as many
    panels as a slice has rows, so that each tile asks for a row of the next, from end to end. */
 INLINE ptrdiff_t columns_alone(const matmul_work *w)
 {
-    if (is_streamed(w)) return w->n;
     if (!w->is_far) return ALONE;
     const ptrdiff_t slice = w->k <= KC ? w->k : FAR_KC;
     if (slice == w->k || w->m > MR) return smaller(ALONE, FAR_BLOCK / slice / NR * NR);
@@ -105,7 +95,6 @@ INLINE ptrdiff_t rows_asked(const matmul_work *w)
 /* A slice of k at most. */
 INLINE ptrdiff_t slice_alone(const matmul_work *w)
 {
-    if (is_streamed(w)) return STREAMS;
     if (!w->is_far || w->k <= KC) return KC;
     if (rows_asked(w)) return rows_asked(w);
     return smaller(FAR_KC, FAR_BLOCK / w->nc);

@@ -5,7 +5,8 @@
        y = f(x)     plain: read x, read y, write y     non-temporal: read x, write y
 
    What is stored is the same. It pays where x and y together are more than the cache holds, so
-   that y would not be found there either. Where a machine has no such store, nothing goes past.
+   that y would not be found there either; with less, caches are faster, and most so for several
+   cores. Where a machine has no such store, nothing goes past.
    parallel.c sees to it that all is there when a loop ends. */
 #ifndef MD_NONTEMPORAL_H
 #define MD_NONTEMPORAL_H
@@ -35,7 +36,7 @@ INLINE int is_far(ptrdiff_t n) { return (size_t)n * sizeof(real) >= md_cache_byt
 /* Whether an output of n reals from y on goes past the caches. */
 INLINE int goes_past(const real *y, ptrdiff_t n)
 {
-    return NONTEMPORAL && at_vector(y) && is_far(n);
+    return NONTEMPORAL && at_vector(y) && (size_t)n * sizeof(real) >= md_cache_bytes() / 2;
 }
 
 /* The same for an output that is written in pieces, which should be whole lines of the cache: rows

@@ -75,10 +75,15 @@ def test_every_slice_of_k(isa, form, k):
         pytest.param(70, 9, 1100, id="row_by_row_of_tiles"),
         pytest.param(530, 130, 120, id="blocks_below"),
         pytest.param(100, 1200, 70, id="next_slices"),
-        pytest.param(3, 260, 4100, id="streamed_from_memory"),
-        pytest.param(6, 300, 3600, id="blocks_from_memory"),
-        pytest.param(6, 700, 1600, id="slices_from_memory"),
-        pytest.param(6, 530, 4100, id="slices_from_memory_row_by_row"),
+        pytest.param(1, 1043, 1051, id="skinny"),
+        pytest.param(2, 270, 4101, id="skinny_two_rows"),
+        pytest.param(3, 260, 4100, id="skinny_three_rows"),
+        pytest.param(4, 518, 2048, id="skinny_four_rows_that_collide"),
+        pytest.param(5, 520, 2065, id="skinny_five_rows"),
+        pytest.param(6, 541, 2063, id="skinny_six_rows"),
+        pytest.param(7, 300, 3600, id="blocks_from_memory"),
+        pytest.param(7, 700, 1600, id="slices_from_memory"),
+        pytest.param(7, 530, 4100, id="slices_from_memory_row_by_row"),
         pytest.param(60, 700, 1600, id="copies_from_memory"),
     ],
 )
@@ -117,7 +122,9 @@ def test_bias_and_relu(isa, form, relu):
         (3, 300, 40),
         (29, 8, 65),
         (29, 8, 650),
+        (1, 1030, 1043),
         (4, 260, 4110),
+        (6, 523, 2062),
         (300, 520, 33),
     ):
         if isa == "reference" and m * k * n > 4e6:
@@ -141,10 +148,12 @@ def test_bias_and_relu(isa, form, relu):
         (29, 40, 65),
         (130, 600, 90),
         (20, 1024, 70),
-        (2, 300, 3600),  # b from memory, row by row
+        (1, 4101, 270),  # skinny
+        (2, 300, 3600),
         (4, 270, 4100),
+        (6, 525, 2057),
         (20, 700, 1600),
-        (6, 1024, 4100),  # whose rows are asked for
+        (7, 1024, 4100),  # whose rows are asked for
         (14, 600, 4100),
     ],
 )
@@ -184,8 +193,10 @@ def test_random_is_close(isa, form):
         (256, 600, 128),
         (64, 1000, 280),  # as many blocks as share out its columns
         (700, 1100, 130),  # blocks below each other share b, in two slices of k
-        (3, 260, 4100),  # b from memory, by rows
-        (40, 700, 1600),  # and by blocks
+        (1, 1043, 1051),  # skinny
+        (3, 260, 4100),
+        (6, 541, 2063),
+        (40, 700, 1600),  # b from memory, by blocks
     ],
 )
 def test_same_bits_on_threads(form, m, k, n):
@@ -229,7 +240,7 @@ def test_inputs_transposed_strided_read_only(isa):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_float64(isa, form):
-    for m, k, n in ((1, 3, 5), (17, 300, 9), (40, 20, 30)):
+    for m, k, n in ((1, 3, 5), (17, 300, 9), (40, 20, 30), (3, 517, 2061)):
         a, b = operands(m, k, n, form, normals, dtype=np.float64)
         bias = normals(n, 3, np.float64)
         got = _kernels.matmul(a, b, bias, trans=form)
