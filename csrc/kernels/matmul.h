@@ -87,7 +87,7 @@ INLINE void ask_for_columns(md_tile *t, const matmul_work *w, ptrdiff_t k0, ptrd
                             ptrdiff_t panel, ptrdiff_t down)
 {
     const ptrdiff_t pitch = w->n * (ptrdiff_t)sizeof(real);
-    if (rows_asked(w)) {
+    if (w->rows_asked) {
         ask_in_steps(t, w->b.data + (k0 + panel) * w->n + j0, w->nc * sizeof(real), t->k);
         t->ask_tile = pitch;
     } else if (panel == 0) ask_in_tiles(t, w->b.data + k0 * w->n + j0, pitch);

@@ -34,6 +34,7 @@ typedef struct {
     ptrdiff_t parts;                  /* of each slice of b that is shared */
     int form, relu, b_masked;
     int is_far;                       /* b comes from memory, its rows as they are wanted */
+    ptrdiff_t rows_asked;             /* of b's next slice, one by each panel; 0: by blocks */
     int is_flat;                      /* k is short, and b read as it stands */
     ptrdiff_t group;                  /* columns of b that are copied together */
     int copies_a, copies_b, shares_b, past;
@@ -85,7 +86,7 @@ INLINE ptrdiff_t columns_alone(const matmul_work *w)
 }
 
 /* So many rows of b, once it is known how wide a block is; 0: too few are left, or it is not so. */
-INLINE ptrdiff_t rows_asked(const matmul_work *w)
+INLINE ptrdiff_t rows_to_ask(const matmul_work *w)
 {
     const ptrdiff_t rows = ceil_div(w->nc, NR);
     const int beside = w->is_far && w->nc < w->n;
@@ -96,16 +97,17 @@ INLINE ptrdiff_t rows_asked(const matmul_work *w)
 INLINE ptrdiff_t slice_alone(const matmul_work *w)
 {
     if (!w->is_far || w->k <= KC) return KC;
-    if (rows_asked(w)) return rows_asked(w);
+    if (w->rows_asked) return w->rows_asked;
     return smaller(FAR_KC, FAR_BLOCK / w->nc);
 }
 
 /* So many columns of c repay a copy of a, of which little is gained where a tile reads it at its
-   pace. Not so where rows collide and the tiles are low for it; nor in TN, where a step of k is a
-   line somewhere else, if a tile takes less than most of it. */
+   pace. Fewer where rows collide, for which tiles are low, and fewest if these wait for a b from
+   memory as well; and in TN, where a step of k is a line somewhere else, if a tile takes less than
+   most of it. */
 INLINE ptrdiff_t columns_repaying_a(const matmul_work *w)
 {
-    if (rows_asked(w)) return ALONE;
+    if (w->rows_asked) return ALONE;
     if (w->form != MD_TN) return !rows_collide(w->k) ? 768 : w->is_far ? 256 : 512;
     if (2 * MR > LINE_REALS) return 768;
     return w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;
@@ -138,6 +140,7 @@ static void matmul_blocks(matmul_work *w)
     w->nc = block_columns(w, down, across);
     w->blocks_down = ceil_div(w->m, w->mc);
     w->blocks_across = ceil_div(w->n, w->nc);
+    w->rows_asked = rows_to_ask(w);
     w->slices = larger(1, ceil_div(w->k, is_long ? LONG_KC : slice_alone(w)));
 
     const int repays = w->m > REPAY && w->n > (w->form == MD_NN ? NR : 4 * NR) &&
@@ -148,7 +151,7 @@ static void matmul_blocks(matmul_work *w)
     w->parts = larger(1, smaller(w->form == MD_NT ? ceil_div(w->n, NR) : w->k, most / w->slices));
     w->group = w->form == MD_NT ? NR : w->is_far ? ALONE : GROUP;
     w->copies_a = smaller(w->n, w->nc) >= columns_repaying_a(w) &&
-                  w->mc > (rows_asked(w) ? SPARE : MR);
+                  w->mc > (w->rows_asked ? SPARE : MR);
 }
 
 INLINE ptrdiff_t slice_at(const matmul_work *w, ptrdiff_t s) { return s * w->k / w->slices; }

@@ -43,6 +43,7 @@ INLINE void skinny_step(const skinny_work *w, skinny_factors x, ptrdiff_t k0, pt
 {
     const real *b = w->b + k0 * w->n + j;
     real *c = w->c + j;
+    const int last = k0 + streams == w->k;
     vf acc[SKINNY_ROWS][MOST_VECTORS];
     EACH(i, m)
         EACH(v, nv) acc[i][v] = k0 ? load_some(c + i * w->n + v * W, lanes) : zero();
@@ -51,12 +52,12 @@ INLINE void skinny_step(const skinny_work *w, skinny_factors x, ptrdiff_t k0, pt
             const vf row = load_some(b + s * w->n + v * W, lanes);
             EACH(i, m) acc[i][v] = fma_(x[i][s], row, acc[i][v]);
         }
-    if (k0 + streams == w->k && w->bias)
+    if (last && w->bias)
         EACH(v, nv) {
             const vf bias = load_some(w->bias + j + v * W, lanes);
             EACH(i, m) acc[i][v] += bias;
         }
-    if (k0 + streams == w->k && w->relu)
+    if (last && w->relu)
         EACH(i, m)
             EACH(v, nv) acc[i][v] = max_(zero(), acc[i][v]);
     EACH(i, m)
