@@ -67,11 +67,15 @@ INLINE vm same(vi a, vi b) { return _mm512_cmpeq_epi32_mask((__m512i)a, (__m512i
 INLINE vm or_(vm a, vm b) { return a | b; }
 INLINE vm and_(vm a, vm b) { return a & b; }
 INLINE vm not_(vm a) { return ~a; }
-INLINE vf blend(vm m, vf yes, vf no)
+/* In a register before it is masked: as the masked operation's own operand, which a compiler likes
+   to make of it, what is loaded comes at half the pace on some processors (Zen 5). */
+INLINE __m512 made(vf v)
 {
-    return (vf)_mm512_mask_blend_ps(m, (__m512)no, (__m512)yes);
+    __asm__("" : "+v"(v));
+    return (__m512)v;
 }
-INLINE vf keep(vm m, vf v) { return (vf)_mm512_maskz_mov_ps(m, (__m512)v); }
+INLINE vf blend(vm m, vf yes, vf no) { return (vf)_mm512_mask_blend_ps(m, made(no), made(yes)); }
+INLINE vf keep(vm m, vf v) { return (vf)_mm512_maskz_mov_ps(m, made(v)); }
 INLINE vm mask_from_word(uint32_t word, int j) { return (vm)(word >> j); }
 INLINE uint32_t bits_from_mask(vm m) { return m; }
 
@@ -160,18 +164,6 @@ INLINE vf sqrt_(vf a)
 
 /* mask_from_word: bits j .. j + W - 1 of a word. A constant j costs no shift. */
 INLINE vm mask_from_bits(uint32_t bits) { return mask_from_word(bits, 0); }
-
-/* The value in a register. As a masked operation's own operand, which a compiler likes to make of
-   it, what is loaded comes at half the pace on some processors (Zen 5). */
-#if defined(MD_AVX512)
-INLINE vf apart(vf v)
-{
-    __asm__("" : "+v"(v));
-    return v;
-}
-#else
-INLINE vf apart(vf v) { return v; }
-#endif
 
 /* b where either is NaN, and of two zeros. */
 #if defined(MD_AVX512)

@@ -133,7 +133,7 @@ static void select_blocks(real *to, const real *from, const uint32_t *bits, cons
         for (ptrdiff_t j = 0; j < g->w; j++, to += g->c, from += g->c) {
             const vm all = mask_from_bits(bits[j / 32] >> j % 32 & 1 ? ~(uint32_t)0 : 0);
             FOR_VECTORS(i, m, g->c)
-                store_some(to + i, keep(all, apart(load_some(from + i, m)) * set1(scale)), m);
+                store_some(to + i, keep(all, load_some(from + i, m) * set1(scale)), m);
         }
     }
 }

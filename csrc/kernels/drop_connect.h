@@ -29,15 +29,14 @@ INLINE void add_kept(real *y, real x, const real *w, const uint32_t *bits, ptrdi
     for (ptrdiff_t i = 0; i < whole; i += 32) {
         const uint32_t word = bits_at(bits, at + i, 32);
         for (int j = 0; j < 32; j += W) {
-            const vf kept = keep(mask_from_word(word, j), apart(load(w + i + j)) * s);
+            const vf kept = keep(mask_from_word(word, j), load(w + i + j) * s);
             store(y + i + j, fma_(factor, kept, load(y + i + j)));
         }
     }
     if (whole == n) return;
     const uint32_t word = bits_at(bits, at + whole, n - whole);
     FOR_VECTORS(j, m, n - whole) {
-        const vf left = apart(load_some(w + whole + j, m));
-        const vf kept = keep(mask_from_word(word, (int)j), left * s);
+        const vf kept = keep(mask_from_word(word, (int)j), load_some(w + whole + j, m) * s);
         store_some(y + whole + j, fma_(factor, kept, load_some(y + whole + j, m)), m);
     }
 }
@@ -96,7 +95,7 @@ INLINE real dot_kept(const real *a, const real *b, const uint32_t *bits, ptrdiff
     lanes16 sum = lanes_set1(0);
     FOR_LANES16(j, part, m, n) {
         const vm kept = mask_from_bits(bits_at(bits, at + j, smaller(m, W)));
-        const vf b_kept = keep(kept, apart(load_some(b + j, m)) * s);
+        const vf b_kept = keep(kept, load_some(b + j, m) * s);
         sum.part[part] = fma_(load_some(a + j, m), b_kept, sum.part[part]);
     }
     return lanes_sum(sum);

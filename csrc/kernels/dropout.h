@@ -17,7 +17,7 @@ INLINE void select_word(real *to, const real *from, uint32_t word, ptrdiff_t n, 
 {
     FOR_VECTORS(j, m, n) {
         const vm kept = mask_from_word(word, (int)j);
-        const vf x = apart(load_some(from + j, m));
+        const vf x = load_some(from + j, m);
         put(to + j, plain ? keep(kept, x * scale) : blend(kept, fma_(x, scale, shift), dropped), m,
             past);
     }

@@ -47,8 +47,7 @@ typedef struct {
         for (; blocks > 0; blocks--) {                                                         \
             vf y[MAP_CHAINS];                                                                  \
             EACH(k, MAP_CHAINS) {                                                              \
-                const vf x = apart(load(from_x + k * W));                                      \
-                const vf z = apart(load(from_z + k * W));                                      \
+                const vf x = load(from_x + k * W), z = load(from_z + k * W);                   \
                 (void)x, (void)z;                                                              \
                 y[k] = expression;                                                             \
             }                                                                                  \

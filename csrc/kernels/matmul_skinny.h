@@ -36,32 +36,27 @@ typedef struct {
 /* x[i][s]: the factor of row s of b in row i of c. */
 typedef vf skinny_factors[SKINNY_ROWS][STREAMS];
 
-/* nv vectors of c from column j on, of which the last lanes may not exist, take in so many rows of
-   b from row k0 on. m, streams and nv are constants where this is inlined. */
+/* nv vectors of c from column j on take in so many rows of b from row k0 on; one alone may have but
+   `part` lanes. m, streams and nv are constants where this is inlined. */
 INLINE void skinny_step(const skinny_work *w, skinny_factors x, ptrdiff_t k0, ptrdiff_t j,
-                        ptrdiff_t lanes, const int m, const int streams, const int nv)
+                        ptrdiff_t part, const int m, const int streams, const int nv)
 {
+    const int whole = nv > 1 ? nv : 0;
     const real *b = w->b + k0 * w->n + j;
     real *c = w->c + j;
-    const int last = k0 + streams == w->k;
-    vf acc[SKINNY_ROWS][MOST_VECTORS];
-    EACH(i, m)
-        EACH(v, nv) acc[i][v] = k0 ? load_some(c + i * w->n + v * W, lanes) : zero();
+    tile_acc acc;
+    if (k0) load_tile(acc, c, w->n, m, nv, whole, part);
+    else
+        EACH(i, m)
+            EACH(v, nv) acc[i][v] = zero();
     EACH(s, streams)
         EACH(v, nv) {
-            const vf row = load_some(b + s * w->n + v * W, lanes);
+            const vf row = load_column(b + s * w->n, v, whole, part);
             EACH(i, m) acc[i][v] = fma_(x[i][s], row, acc[i][v]);
         }
-    if (last && w->bias)
-        EACH(v, nv) {
-            const vf bias = load_some(w->bias + j + v * W, lanes);
-            EACH(i, m) acc[i][v] += bias;
-        }
-    if (last && w->relu)
-        EACH(i, m)
-            EACH(v, nv) acc[i][v] = max_(zero(), acc[i][v]);
-    EACH(i, m)
-        EACH(v, nv) store_some(c + i * w->n + v * W, acc[i][v], lanes);
+    if (k0 + streams == w->k)
+        finish_tile(acc, w->bias ? w->bias + j : NULL, w->relu, m, nv, whole, part);
+    store_tile(c, w->n, acc, m, nv, whole, part, 0);
 }
 
 /* So many rows of b, along the columns from j to end. */
@@ -74,7 +69,7 @@ INLINE void skinny_streams(const skinny_work *w, ptrdiff_t k0, ptrdiff_t j, ptrd
         EACH(s, streams) x[i][s] = set1(w->a[i * w->k + k0 + s]);
     for (; j + nv * W <= end; j += nv * W) skinny_step(w, x, k0, j, W, m, streams, nv);
     for (; j + 2 * W <= end; j += 2 * W) skinny_step(w, x, k0, j, W, m, streams, 2);
-    for (; j < end; j += W) skinny_step(w, x, k0, j, end - j, m, streams, 1);
+    for (; j < end; j += W) skinny_step(w, x, k0, j, smaller(W, end - j), m, streams, 1);
 }
 
 INLINE void skinny_columns(const skinny_work *w, ptrdiff_t j, ptrdiff_t end, const int m)

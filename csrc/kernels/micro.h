@@ -143,6 +143,20 @@ INLINE void store_tile(real *c, ptrdiff_t c_row, tile_acc acc, const int rows, c
     }
 }
 
+/* The bias, unless NULL, and then relu. */
+INLINE void finish_tile(tile_acc acc, const real *bias, int relu, const int rows, const int nv,
+                        const int last, ptrdiff_t part)
+{
+    if (bias)
+        EACH(j, nv) {
+            const vf beside = load_column(bias, j, last, part);
+            EACH(i, rows) acc[i][j] += beside;
+        }
+    if (relu)
+        EACH(i, rows)
+            EACH(j, nv) acc[i][j] = max_(zero(), acc[i][j]);
+}
+
 INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int packed,
                       const int whole)
 {
@@ -192,17 +206,8 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
             }
         }
 
-        if (bias_here) {
-            EACH(j, nv) {
-                const vf bias = load_column(bias_here, j, last, part);
-                EACH(i, rows) acc[i][j] += bias;
-            }
-            bias_here += b_tile;
-        }
-        if (t->relu)
-            EACH(i, rows)
-                EACH(j, nv) acc[i][j] = max_(zero(), acc[i][j]);
-
+        finish_tile(acc, bias_here, t->relu, rows, nv, last, part);
+        if (bias_here) bias_here += b_tile;
         if (whole && t->past) store_tile(c, c_row, acc, rows, nv, last, part, 1);
         else store_tile(c, c_row, acc, rows, nv, last, part, 0);
         a_here += a_tile, b_here += b_tile;

@@ -9,8 +9,8 @@ INLINE void select_between_word(real *to, const real *kept, const real *dropped,
                                 ptrdiff_t n, const int past)
 {
     FOR_VECTORS(j, m, n) {
-        const vf yes = kept ? apart(load_some(kept + j, m)) : zero();
-        const vf no = dropped ? apart(load_some(dropped + j, m)) : zero();
+        const vf yes = kept ? load_some(kept + j, m) : zero();
+        const vf no = dropped ? load_some(dropped + j, m) : zero();
         put(to + j, blend(mask_from_word(word, (int)j), yes, no), m, past);
     }
 }
