@@ -22,7 +22,8 @@
 #define MD_REAL void
 #endif
 
-enum { MD_NN, MD_NT, MD_TN }; /* which operand of a matrix product is stored transposed */
+/* Which operand of a matrix product is stored transposed: of two bits, one or none. */
+enum { MD_NN = 0, MD_NT = 1, MD_TN = 2 };
 
 /* A 2-d convolution, channels last, and what follows it in the same pass: relu if asked, then
    max-pooling of pool x pool windows (1: none; at most 16), then dropout behind a relu, or NULL.

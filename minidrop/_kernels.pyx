@@ -101,8 +101,8 @@ cdef inline bint is_real(cnp.ndarray x):
     return t == cnp.NPY_FLOAT32 or t == cnp.NPY_FLOAT64
 
 
-cdef cnp.ndarray real_array(object x, str name, int ndim=-1):
-    """x itself where it is a contiguous float32 or float64 array, else a contiguous copy."""
+cdef cnp.ndarray checked_real(object x, str name, int ndim=-1):
+    """x itself, a float32 or float64 array that may have to be copied."""
     if not isinstance(x, cnp.ndarray):
         raise TypeError(f"{name} must be an ndarray, got {type(x).__name__}")
     cdef cnp.ndarray a = x
@@ -110,18 +110,34 @@ cdef cnp.ndarray real_array(object x, str name, int ndim=-1):
         raise TypeError(f"{name} must be float32 or float64, got {a.dtype}")
     if ndim >= 0 and cnp.PyArray_NDIM(a) != ndim:
         raise ValueError(f"{name} must have {ndim} dimensions, got shape {shape_of(a)}")
-    if not cnp.PyArray_ISCARRAY_RO(a):  # ascontiguousarray would leave it at an odd address
-        a = np.array(a, dtype=a.dtype.newbyteorder("="), order="C")
     return a
+
+
+cdef cnp.ndarray contiguous(cnp.ndarray a):
+    """a itself where kernels can read it, else a copy: ascontiguousarray would leave one at an odd
+    address there."""
+    if cnp.PyArray_ISCARRAY_RO(a):
+        return a
+    return np.array(a, dtype=a.dtype.newbyteorder("="), order="C")
+
+
+cdef cnp.ndarray real_array(object x, str name, int ndim=-1):
+    """x itself where it is a contiguous float32 or float64 array, else a contiguous copy."""
+    return contiguous(checked_real(x, name, ndim))
+
+
+cdef int check_types(cnp.ndarray a, str name, cnp.ndarray like, str like_name) except -1:
+    if cnp.PyArray_TYPE(a) != cnp.PyArray_TYPE(like):
+        raise TypeError(f"{name} is {a.dtype} but {like_name} is {like.dtype}: "
+                        "one op takes one element type")
+    return 0
 
 
 cdef cnp.ndarray same_type(object x, str name, cnp.ndarray like, str like_name, int ndim=-1):
     """real_array, of the element type of `like`."""
-    cdef cnp.ndarray a = real_array(x, name, ndim)
-    if cnp.PyArray_TYPE(a) != cnp.PyArray_TYPE(like):
-        raise TypeError(f"{name} is {a.dtype} but {like_name} is {like.dtype}: "
-                        "one op takes one element type")
-    return a
+    cdef cnp.ndarray a = checked_real(x, name, ndim)
+    check_types(a, name, like, like_name)
+    return contiguous(a)
 
 
 cdef cnp.ndarray same_shape(object x, str name, cnp.ndarray like, str like_name):
@@ -350,6 +366,11 @@ cdef int product_of(cnp.ndarray a, cnp.ndarray b, object trans, Py_ssize_t *m, P
     return form
 
 
+cdef inline bint lies_turned(cnp.ndarray x):
+    """Whether kernels can read the transpose of x, and not x itself."""
+    return cnp.PyArray_ISFARRAY_RO(x) and not cnp.PyArray_ISCARRAY_RO(x)
+
+
 cdef cnp.ndarray row_vector(object v, str name, cnp.ndarray like, str like_name, Py_ssize_t n):
     """v as an array (n,) of the element type of `like`."""
     cdef cnp.ndarray row = same_type(v, name, like, like_name, 1)
@@ -360,11 +381,25 @@ cdef cnp.ndarray row_vector(object v, str name, cnp.ndarray like, str like_name,
 
 def matmul(a, b, bias=None, *, trans="NN", bint relu=False):
     """op(a) op(b) [+ bias] [then relu]. trans: NN: a (m, k), b (k, n); NT: b stored (n, k);
-    TN: a stored (k, m). bias (n,). Returns (m, n)."""
-    cdef cnp.ndarray x = real_array(a, "a", 2)
-    cdef cnp.ndarray y = same_type(b, "b", x, "a", 2)
+    TN: a stored (k, m). bias (n,). Returns (m, n).
+
+    A view that is the transpose of a contiguous array is read as it lies, unless both operands
+    would then be stored transposed: of these, the smaller one is copied."""
+    cdef cnp.ndarray x = checked_real(a, "a", 2)
+    cdef cnp.ndarray y = checked_real(b, "b", 2)
+    check_types(y, "b", x, "a")
     cdef Py_ssize_t m, n, k
     cdef int form = product_of(x, y, trans, &m, &n, &k)
+    if lies_turned(x):
+        x, form = x.T, form ^ MD_TN
+    if lies_turned(y):
+        y, form = y.T, form ^ MD_NT
+    if form == (MD_NT | MD_TN):
+        if m < n:
+            x, form = x.T, MD_NT
+        else:
+            y, form = y.T, MD_TN
+    x, y = contiguous(x), contiguous(y)
     if bias is not None:
         bias = row_vector(bias, "bias", x, "a", n)
     cdef cnp.ndarray c = new2(m, n, cnp.PyArray_TYPE(x))
@@ -376,7 +411,7 @@ def matmul(a, b, bias=None, *, trans="NN", bint relu=False):
         t.matmul(data(c), data(x), data(y), bias_data, m, n, k, form, relu, scratch)
     give_back(scratch)
     if verbose:
-        report(f"matmul {trans}", (m, k, n), start, 2.0 * m * n * k)
+        report(f"matmul {('NN', 'NT', 'TN')[form]}", (m, k, n), start, 2.0 * m * n * k)
     return c
 
 

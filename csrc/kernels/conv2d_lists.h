@@ -12,7 +12,7 @@
 #include "places.h"
 #include "planes.h"
 
-enum { BAND_REALS = 6144 };  /* of a plane of x, about, which stay in L1 */
+enum { BAND_REALS = 6656 };  /* of a plane of x, about, which stay in L1 */
 
 typedef struct {
     ptrdiff_t rows, cols;      /* pixels in windows */

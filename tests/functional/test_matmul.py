@@ -42,6 +42,13 @@ def test_matmul_of_transposed():
     x, y = normals((4, 3)), normals((5, 4), 1)
     assert_close(Tensor(x).T @ Tensor(y).T, x.T @ y.T, 5)
     gradcheck(lambda a, b: a.T @ b.T, (x, y))
+    x, w = Tensor(normals((9, 40))), Tensor(normals((70, 40), 1), requires_grad=True)
+    copied = Tensor(np.ascontiguousarray(w.data.T), requires_grad=True)
+    y, same = x @ w.T, x @ copied
+    y.sum().backward()
+    same.sum().backward()
+    assert_same_bits(y.data, same.data)
+    assert_same_bits(w.grad, copied.grad.T)
 
 
 def test_matmul_with_itself():

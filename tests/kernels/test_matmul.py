@@ -1,6 +1,7 @@
 """Matrix products: whole numbers are exact, and a chain of multiply-adds has one right answer."""
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -236,6 +237,46 @@ def test_inputs_transposed_strided_read_only(isa):
     shifted = np.empty(a.nbytes + 1, np.uint8)[1:].view(np.float32).reshape(a.shape)
     shifted[...] = a  # not even aligned to a float
     np.testing.assert_array_equal(_kernels.matmul(shifted, b), expected)
+
+
+def turned(x):
+    """x as the transpose of what it would be stored as."""
+    return np.ascontiguousarray(x.T).T
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("which", ["a", "b", "both"])
+@pytest.mark.parametrize(
+    "m, k, n", [(1, 40, 3), (5, 1, 6), (9, 30, 70), (70, 30, 9), (64, 513, 65)]
+)
+def test_transposed_views(isa, form, which, m, k, n):
+    a, b = operands(m, k, n, form, normals)
+    x, y = turned(a) if which != "b" else a, turned(b) if which != "a" else b
+    for relu in (False, True):
+        bias = normals(n, 3)
+        want = _kernels.matmul(a, b, bias, trans=form, relu=relu)
+        assert_same_bits(_kernels.matmul(x, y, bias, trans=form, relu=relu), want)
+
+
+@pytest.mark.parametrize("dtype", [">f4", "=f4"])
+def test_transposed_views_that_kernels_cannot_read(isa, dtype):
+    a, b = integers((12, 20)), integers((20, 9), 1)
+    stored = np.empty(b.nbytes + 1, np.uint8)[1:].view(dtype).reshape(b.T.shape)
+    stored[...] = b.T
+    np.testing.assert_array_equal(_kernels.matmul(a, stored.T), a @ b)
+
+
+def test_transposed_views_are_not_copied():
+    x, w = normals((4, 300)), normals((500, 300))
+    tracemalloc.start()
+    try:
+        _kernels.matmul(x, w.T)
+        _kernels.matmul(w, x.T)
+        _kernels.matmul(w.T, x.T, trans="TN")
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < w.nbytes / 4
 
 
 @pytest.mark.parametrize("form", FORMS)
