@@ -1,106 +1,24 @@
 /* Masks: random bits of ChaCha8, made into decisions 512 at a time.
 
-   rng.h says which bits; this file how fast. A lane of a register is a block, so the rounds are
-   adds, xors and rotates of whole vectors, and no word ever moves to another lane. Comparing U with
-   the threshold is bit-sliced: a vector holds one binary digit of 512 different U, so that a digit
-   of the threshold costs a few logical operations for all of them. From the last digit to the
-   first, where the two digits differ, U is less if the threshold's is the 1; where they are the
-   same, it stays as the later digits have it. No branches: p is data like any other. Where p has
-   more digits, the few elements that the first eight leave open are gathered, and a vector of them
-   is decided at once: a lane is then the block that one of them owns. */
+   rng.h says which bits, cipher.h draws them; this file decides. Comparing U with the threshold is
+   bit-sliced: a vector holds one binary digit of 512 different U, so that a digit of the threshold
+   costs a few logical operations for all of them. From the last digit to the first, where the two
+   digits differ, U is less if the threshold's is the 1; where they are the same, it stays as the
+   later digits have it. No branches: p is data like any other. Where p has more digits, the few
+   elements that the first eight leave open are gathered, and a vector of them is decided at once:
+   a lane is then the block that one of them owns. */
 #ifndef MD_MASK_H
 #define MD_MASK_H
 
-#include "../rng.h"
-#include "../vec.h"
+#include "cipher.h"
 
 enum {
-    WORD_LANES = VB / 4,                 /* 32-bit lanes of a vector */
-    WORD_GROUPS = 16 / WORD_LANES,       /* vectors that make up 512 bits */
     STRIP = 16 * MASK_CHUNK,             /* elements that are decided together */
     STRIP_WORDS = STRIP / 32,
     MASK_ITEM = 1 << 16                  /* elements of an item of the parallel loop */
 };
 
-INLINE void storeu(uint32_t *p, vu v) { *(vu_any *)p = v; }
-INLINE vu set1u(uint32_t x) { return x - (vu){0}; }
-
-/* Each word turned left by n bits, n constant. AVX-512 has this; AVX2 can move whole bytes. */
-INLINE vu rotate(vu x, int n)
-{
-#if defined(MD_AVX2)
-    typedef uint8_t vb __attribute__((vector_size(VB)));
-    const vb b = (vb)x;
-    if (n == 16)
-        return (vu)__builtin_shufflevector(b, b, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12,
-                                           13, 18, 19, 16, 17, 22, 23, 20, 21, 26, 27, 24, 25, 30,
-                                           31, 28, 29);
-    if (n == 8)
-        return (vu)__builtin_shufflevector(b, b, 3, 0, 1, 2, 7, 4, 5, 6, 11, 8, 9, 10, 15, 12, 13,
-                                           14, 19, 16, 17, 18, 23, 20, 21, 22, 27, 24, 25, 26, 31,
-                                           28, 29, 30);
-#endif
-    return x << n | x >> (32 - n);
-}
-
-/* Two quarter-rounds, one step of each in turn: a core works on both chains at once. */
-INLINE void quarter_rounds(vu x[BLOCK_WORDS], int a, int b, int c, int d, int e, int f, int g,
-                           int h)
-{
-    x[a] += x[b], x[e] += x[f];
-    x[d] = rotate(x[d] ^ x[a], 16), x[h] = rotate(x[h] ^ x[e], 16);
-    x[c] += x[d], x[g] += x[h];
-    x[b] = rotate(x[b] ^ x[c], 12), x[f] = rotate(x[f] ^ x[g], 12);
-    x[a] += x[b], x[e] += x[f];
-    x[d] = rotate(x[d] ^ x[a], 8), x[h] = rotate(x[h] ^ x[e], 8);
-    x[c] += x[d], x[g] += x[h];
-    x[b] = rotate(x[b] ^ x[c], 7), x[f] = rotate(x[f] ^ x[g], 7);
-}
-
-/* The first round turns four columns, of which only 0 and 1 hold the number of the block. */
-INLINE void columns_0_1(vu x[BLOCK_WORDS]) { quarter_rounds(x, 0, 4, 8, 12, 1, 5, 9, 13); }
-INLINE void columns_2_3(vu x[BLOCK_WORDS]) { quarter_rounds(x, 2, 6, 10, 14, 3, 7, 11, 15); }
-INLINE void diagonals(vu x[BLOCK_WORDS])
-{
-    quarter_rounds(x, 0, 5, 10, 15, 1, 6, 11, 12);
-    quarter_rounds(x, 2, 7, 8, 13, 3, 4, 9, 14);
-}
-
-/* What all blocks of a stream share: the state, and the state with columns 2 and 3 turned. */
-typedef struct { vu state[BLOCK_WORDS], begun[BLOCK_WORDS]; } cipher;
-
-static cipher cipher_of(const md_stream *s, int part)
-{
-    uint32_t state[BLOCK_WORDS];
-    cipher c;
-    rng_state(state, s, part);
-    for (int i = 0; i < BLOCK_WORDS; i++) c.begun[i] = c.state[i] = set1u(state[i]);
-    columns_2_3(c.begun);
-    return c;
-}
-
-/* The blocks whose numbers have these lower and upper halves: x[v] is word v of each. */
-INLINE void blocks(vu x[BLOCK_WORDS], const cipher *s, vu low, vu high)
-{
-    for (int i = 0; i < BLOCK_WORDS; i++) x[i] = s->begun[i];
-    x[12] = low;
-    x[13] = high;
-    columns_0_1(x);
-    diagonals(x);
-#pragma GCC unroll 4
-    for (int r = 1; r < DOUBLE_ROUNDS; r++) columns_0_1(x), columns_2_3(x), diagonals(x);
-    for (int i = 0; i < BLOCK_WORDS; i++)
-        x[i] += i == 12 ? low : i == 13 ? high : s->state[i];
-}
-
-/* Group g of superblock `number`: WORD_LANES of its 16 blocks, the 16 words of each. */
-INLINE void draw(vu x[BLOCK_WORDS], const cipher *s, uint64_t number, int g)
-{
-    const uint64_t block = number * BLOCKS + (uint64_t)(g * WORD_LANES);
-    vu lane;
-    for (int i = 0; i < WORD_LANES; i++) lane[i] = (uint32_t)i;
-    blocks(x, s, lane + set1u((uint32_t)block), set1u((uint32_t)(block >> 32)));
-}
+typedef uint16_t half_words __attribute__((vector_size(VB / 2), aligned(2), may_alias));
 
 /* ---- decisions ---- */
 
@@ -137,19 +55,31 @@ INLINE vu less_than(const vu *u, const uint32_t *threshold, int n, vu *open)
     return less;
 }
 
-/* The chunks of a superblock that own `vectors` vectors each; to be called with a constant.
-   open, where wanted: where all digits are the threshold's. */
-INLINE void decide(uint32_t *bits, uint32_t *open, const cipher *c, uint64_t number, int vectors,
-                   const uint32_t *threshold)
+/* What group g of a superblock's words says of its chunks, of `vectors` vectors each. open, where
+   wanted: where all digits are the threshold's. */
+INLINE void decide_group(uint32_t *bits, uint32_t *open, const vu *x, int g, int vectors,
+                         const uint32_t *threshold)
 {
+    for (int v = 0; v < BLOCK_WORDS; v += vectors) {
+        const int at = v / vectors * CHUNK_WORDS + g * WORD_LANES;
+        vu same;
+        storeu(bits + at, less_than(x + v, threshold, vectors, &same));
+        if (open) storeu(open + at, same);
+    }
+}
+
+/* The chunks of a superblock, or of two that are drawn side by side; vectors and side are to be
+   constants. */
+INLINE void decide(uint32_t *bits, uint32_t *open, const cipher *c, uint64_t number, int vectors,
+                   const uint32_t *threshold, const int side)
+{
+    const int words = STRIP_WORDS / vectors;
     for (int g = 0; g < WORD_GROUPS; g++) {
-        vu x[BLOCK_WORDS], same;
-        draw(x, c, number, g);
-        for (int v = 0; v < BLOCK_WORDS; v += vectors) {
-            const int at = v / vectors * CHUNK_WORDS + g * WORD_LANES;
-            storeu(bits + at, less_than(x + v, threshold, vectors, &same));
-            if (open) storeu(open + at, same);
-        }
+        vu x[BLOCK_WORDS], y[BLOCK_WORDS];
+        draw(x, side > 1 ? y : NULL, c, number, g);
+        decide_group(bits, open, x, g, vectors, threshold);
+        if (side > 1)
+            decide_group(bits + words, open ? open + words : NULL, y, g, vectors, threshold);
     }
 }
 
@@ -188,12 +118,28 @@ INLINE int open_elements(uint16_t e[STRIP], const uint32_t *open, int from, int 
 /* Decide a vector of elements of a strip by their later digits. */
 INLINE void decide_late(uint32_t *bits, const mask_law *law, uint64_t strip, const uint16_t *e)
 {
-    vu x[BLOCK_WORDS], number;
-    for (int i = 0; i < WORD_LANES; i++) number[i] = e[i];
-    number += set1u((uint32_t)(strip * STRIP));
-    blocks(x, &law->late, number, set1u((uint32_t)(strip * STRIP >> 32)));
+    const vu element = __builtin_convertvector(*(const half_words *)e, vu);
+    const block_numbers number = {element + set1u((uint32_t)(strip * STRIP)),
+                                  set1u((uint32_t)(strip * STRIP >> 32))};
+    vu x[BLOCK_WORDS];
+    blocks(x, NULL, &law->late, &number);
     const vu less = (vu)(x[0] < set1u(law->later));
     for (int i = 0; i < WORD_LANES; i++) bits[e[i] / 32] |= (less[i] & 1) << e[i] % 32;
+}
+
+/* Superblock `number` of those that a law draws, and the next where two go by side by side; a strip
+   of one digit has but one. */
+INLINE void decide_superblocks(uint32_t *bits, uint32_t *open, const mask_law *law,
+                               uint64_t number, const int side)
+{
+    const cipher *c = &law->cipher;
+    switch (law->vectors) {
+    case 0: for (int i = 0; i < side * law->words; i++) bits[i] = law->all; break;
+    case 1: decide(bits, NULL, c, number, 1, law->digits, 1); break;
+    case 2: decide(bits, NULL, c, number, 2, law->digits, side); break;
+    case 4: decide(bits, NULL, c, number, 4, law->digits, side); break;
+    default: decide(bits, open, c, number, 8, law->digits, side);
+    }
 }
 
 /* The bits of a strip: of its superblocks from .. to. */
@@ -202,18 +148,15 @@ static void strip_bits(uint32_t bits[STRIP_WORDS], const mask_law *law, uint64_t
 {
     const int words = law->words;
     uint32_t open[STRIP_WORDS];
-    for (int s = from; s < to; s++) {
+    for (int s = from, side; s < to; s += side) {
         const uint64_t number = strip * (uint64_t)law->vectors + (uint64_t)s;
-        uint32_t *to_bits = bits + s * words;
-        switch (law->vectors) {
-        case 0: for (int i = 0; i < words; i++) to_bits[i] = law->all; break;
-        case 1: decide(to_bits, NULL, &law->cipher, number, 1, law->digits); break;
-        case 2: decide(to_bits, NULL, &law->cipher, number, 2, law->digits); break;
-        case 4: decide(to_bits, NULL, &law->cipher, number, 4, law->digits); break;
-        default: decide(to_bits, open + s * words, &law->cipher, number, 8, law->digits);
-        }
+        uint32_t *to_bits = bits + s * words, *to_open = open + s * words;
+        side = s + SIDE <= to ? SIDE : 1;
+        if (side < SIDE) decide_superblocks(to_bits, to_open, law, number, 1);
+        else decide_superblocks(to_bits, to_open, law, number, SIDE);
     }
     if (law->later == 0) return;
+
     uint16_t e[STRIP + WORD_LANES];
     int n = open_elements(e, open, from * words, to * words);
     for (; n % WORD_LANES; n++) e[n] = e[n - 1];             /* once more changes nothing */
@@ -283,16 +226,6 @@ static void mask_bits(uint32_t *bits, ptrdiff_t n, const md_stream *s, uint64_t 
 {
     mask_work w = {bits, n, first, mask_law_of(s, threshold)};
     md_parallel_for(ceil_div(n, MASK_ITEM), mask_cost(&w.law, n), mask_item, &w);
-}
-
-/* The words of a superblock, in the order of the stream. */
-INLINE void superblock(uint32_t words[SUPERBLOCK_WORDS], const cipher *s, uint64_t number)
-{
-    for (int g = 0; g < WORD_GROUPS; g++) {
-        vu x[BLOCK_WORDS];
-        draw(x, s, number, g);
-        for (int v = 0; v < BLOCK_WORDS; v++) storeu(words + v * BLOCKS + g * WORD_LANES, x[v]);
-    }
 }
 
 static void random_words(uint32_t *words, ptrdiff_t n, const md_stream *s, uint64_t first)

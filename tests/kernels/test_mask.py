@@ -170,6 +170,18 @@ def test_isas_are_equal(p):
         check_same_on_isas(_kernels.mask_bits, n, p, 1, 2, 3, first, isas=ISAS)
 
 
+@pytest.mark.parametrize("p", [0.25, 0.1875, 0.2])
+@pytest.mark.parametrize("first", [0, 1024 * 7, 2**38 - 8192, 2**38 - 1024, 2**40 - 2048])
+def test_superblocks_side_by_side(isa, p, first):
+    """Some are drawn two at a time; also where the numbers of the blocks carry into a word more."""
+    digits = 2 if p == 0.25 else 4 if p == 0.1875 else 8
+    decided = 8192 // digits  # by a superblock
+    whole = keeps(5 * decided, p, 1, 2, 3, first)
+    for i in range(5):
+        one = keeps(decided, p, 1, 2, 3, first + i * decided)
+        np.testing.assert_array_equal(whole[i * decided : (i + 1) * decided], one)
+
+
 @pytest.mark.parametrize("p", [0.5, 0.25, 0.2, 1.0])
 def test_threads_are_equal(p):
     for first in (0, 1000):
