@@ -173,7 +173,7 @@ def test_isas_are_equal(p):
 @pytest.mark.parametrize("p", [0.25, 0.1875, 0.2])
 @pytest.mark.parametrize("first", [0, 1024 * 7, 2**38 - 8192, 2**38 - 1024, 2**40 - 2048])
 def test_superblocks_side_by_side(isa, p, first):
-    """Some are drawn two at a time; also where the numbers of the blocks carry into a word more."""
+    """Some are drawn two at a time, also where the number of a block takes a second word."""
     digits = 2 if p == 0.25 else 4 if p == 0.1875 else 8
     decided = 8192 // digits  # by a superblock
     whole = keeps(5 * decided, p, 1, 2, 3, first)
