@@ -123,28 +123,29 @@ md_pool_counts md_pool_stats(void)
     return now;
 }
 
-enum { USUAL_CACHE = 1 << 25 };
-
-static atomic_size_t cache_bytes; /* 0: not asked yet */
+static const size_t usual_bytes[] = {[MD_L1] = 1 << 15, [MD_L3] = 1 << 25};
+static atomic_size_t cache_bytes[MD_CACHES]; /* 0: not asked yet */
 
 /* Not from sysconf: for AMD's cores it adds up the caches of all cores of a socket. */
-static size_t ask_cache_bytes(void)
+static size_t ask_cache_bytes(int cache)
 {
     size_t kilobytes = 0;
 #if defined(__linux__)
-    FILE *size = fopen("/sys/devices/system/cpu/cpu0/cache/index3/size", "r");
+    static const char *const files[] = {[MD_L1] = "/sys/devices/system/cpu/cpu0/cache/index0/size",
+                                        [MD_L3] = "/sys/devices/system/cpu/cpu0/cache/index3/size"};
+    FILE *size = fopen(files[cache], "r");
     if (size) {
         if (fscanf(size, "%zuK", &kilobytes) != 1) kilobytes = 0;
         fclose(size);
     }
 #endif
-    return kilobytes ? kilobytes << 10 : USUAL_CACHE;
+    return kilobytes ? kilobytes << 10 : usual_bytes[cache];
 }
 
-size_t md_cache_bytes(void)
+size_t md_cache_bytes(int cache)
 {
-    if (cache_bytes == 0) cache_bytes = ask_cache_bytes();
-    return cache_bytes;
+    if (cache_bytes[cache] == 0) cache_bytes[cache] = ask_cache_bytes(cache);
+    return cache_bytes[cache];
 }
 
-void md_set_cache_bytes(size_t bytes) { cache_bytes = bytes; }
+void md_set_cache_bytes(int cache, size_t bytes) { cache_bytes[cache] = bytes; }

@@ -19,8 +19,10 @@ void md_free(void *block);      /* NULL is allowed */
 void md_pool_trim(void);        /* give every waiting block back to the system */
 md_pool_counts md_pool_stats(void);
 
-/* The bytes of the last cache: an output of a quarter of them and more goes past the caches. */
-size_t md_cache_bytes(void);
-void md_set_cache_bytes(size_t bytes);   /* 0: ask the machine, as at the start */
+/* The bytes of L1, of data, and of the last cache: what is read again and again is cut to stay in
+   the one, and an output of half of the other and more goes past the caches. */
+enum { MD_L1, MD_L3, MD_CACHES };
+size_t md_cache_bytes(int cache);
+void md_set_cache_bytes(int cache, size_t bytes);   /* 0: ask the machine, as at the start */
 
 #endif

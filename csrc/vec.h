@@ -78,6 +78,8 @@ INLINE vf blend(vm m, vf yes, vf no) { return (vf)_mm512_mask_blend_ps(m, made(n
 INLINE vf keep(vm m, vf v) { return (vf)_mm512_maskz_mov_ps(m, made(v)); }
 INLINE vm mask_from_word(uint32_t word, int j) { return (vm)(word >> j); }
 INLINE uint32_t bits_from_mask(vm m) { return m; }
+/* The lanes that m chooses, moved together. */
+INLINE vf compress(vm m, vf v) { return (vf)_mm512_maskz_compress_ps(m, (__m512)v); }
 
 #else /* masks are vectors of all-ones or all-zeros integers */
 typedef vi vm;

@@ -10,8 +10,10 @@ cdef extern from "memory.h" nogil:
     void md_free(void *block)
     void md_pool_trim()
     md_pool_counts md_pool_stats()
-    size_t md_cache_bytes()
-    void md_set_cache_bytes(size_t bytes)
+    enum:
+        MD_L1, MD_L3
+    size_t md_cache_bytes(int cache)
+    void md_set_cache_bytes(int cache, size_t bytes)
 
 
 cdef extern from "parallel.h" nogil:

@@ -225,15 +225,26 @@ def pool_trim():
     md_pool_trim()
 
 
-def cache_bytes():
-    """The bytes of the last cache as the machine tells them, or as they were set."""
-    return md_cache_bytes()
+cdef dict _CACHES = {1: MD_L1, 3: MD_L3}
 
 
-def set_cache_bytes(size_t n):
-    """Behave as with a last cache of n bytes: outputs of a quarter of it and more go past it.
-    Changes no result. 0: ask the machine, as at the start."""
-    md_set_cache_bytes(n)
+cdef int cache_of(level) except -1:
+    if level not in _CACHES:
+        raise ValueError(f"level must be 1 or 3, got {level!r}")
+    return _CACHES[level]
+
+
+def cache_bytes(level=3):
+    """The bytes of L1 (of data), or of the last cache, as the machine tells them or as they were
+    set. ValueError where level is neither 1 nor 3."""
+    return md_cache_bytes(cache_of(level))
+
+
+def set_cache_bytes(size_t n, level=3):
+    """Behave as with an L1 (of data) or a last cache of n bytes: how much is read while it stays in
+    the one, and which outputs go past the other. Changes no result. 0: ask the machine, as at the
+    start. ValueError where level is neither 1 nor 3."""
+    md_set_cache_bytes(cache_of(level), n)
 
 
 # ---- machine ----------------------------------------------------------------------------------

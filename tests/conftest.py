@@ -12,12 +12,13 @@ sys.path.append(str(Path(__file__).parent.parent))  # bench/ is nowhere installe
 
 @pytest.fixture(autouse=True)
 def restored():
-    """Undo what a test did to the instruction set, the threads and the size of the cache."""
+    """Undo what a test did to the instruction set, the threads and the sizes of the caches."""
     before = _kernels.isa()
     yield
     _kernels.use_isa(before)
     _kernels.set_num_threads(None)
     _kernels.set_cache_bytes(0)
+    _kernels.set_cache_bytes(0, level=1)
 
 
 @pytest.fixture(params=_kernels.available_isas())

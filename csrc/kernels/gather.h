@@ -16,6 +16,7 @@
 #define MD_GATHER_H
 
 #include "micro.h"
+#include "transpose.h"
 
 enum { GATHER_ROWS = 5, GATHER_TAPS = 8 };  /* at most */
 
@@ -30,6 +31,29 @@ INLINE void put_entry(md_entry *to, ireal at, real value)
     ireal bits;
     memcpy(&bits, &value, sizeof bits);
     *(md_entry_bits *)to = (md_entry_bits){at, bits};
+}
+
+/* Those of m elements, a vector at most, that are not zero, as NaN is not and -0.0 is: the first
+   meets what begins at `at`, the next what begins `step` further. Returns how many. AVX-512 moves
+   all at once; elsewhere a processor guesses wrong once for each vector. */
+INLINE ireal put_nonzeros(md_entry *to, const real *from, ptrdiff_t m, ireal at, ireal step)
+{
+    const vf v = load_some(from, m);
+    const vm on = not_(eq(zero(), v));
+    uint32_t left = bits_from_mask(on);
+    const ireal n = (ireal)__builtin_popcount(left);
+#if defined(MD_AVX512)
+    const vf places = compress(on, as_real(set1_int(at) + set1_int(step) * lane_numbers()));
+    const vf values = compress(on, v);
+    store_part((real *)to, interleave_low(places, values), 2 * n);
+    if (2 * n > W) store_part((real *)(to + W / 2), interleave_high(places, values), 2 * n - W);
+#else
+    for (; left; left &= left - 1) {
+        const int i = __builtin_ctz(left);
+        put_entry(to++, at + i * step, from[i]);
+    }
+#endif
+    return n;
 }
 
 typedef struct {

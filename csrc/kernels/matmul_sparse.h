@@ -22,7 +22,8 @@
 #include "gather.h"
 #include "pack.h"
 
-enum { COLUMNS = 10 * W, HEIGHT = 256, LOW = 32, DEPTH = 5120 / COLUMNS };
+enum { COLUMNS = 10 * W, HEIGHT = 256, LOW = 32 };
+enum { PANEL_BYTES = 40 << 10, DEPTH = PANEL_BYTES / (int)sizeof(real) / COLUMNS };  /* at most */
 enum { FEW = 16 };           /* rows that are made before more of the next panel is asked for */
 enum { SPARSE_SCRATCH = (DEPTH + HEIGHT) * COLUMNS };
 enum { SLICES_LISTED = 8, ROWS_LISTED = 128 }; /* in a block of s that is listed */
@@ -73,7 +74,8 @@ typedef struct {
     const real *s, *d, *bias;
     ptrdiff_t m, n, k, slices, height, width;   /* of a block */
     int s_turned, d_turned, c_turned, relu;     /* stored (k, m), (n, k), (n, m) */
-    md_entry *entries;                /* [slice]: of up to m DEPTH */
+    ptrdiff_t depth;                  /* steps of k in a slice */
+    md_entry *entries;                /* [slice]: of up to m depth */
     ireal *first, *last;              /* [slice][row]: from the slice's entries on */
     real *rooms;
 } sparse_work;
@@ -83,47 +85,44 @@ INLINE real s_element(const sparse_work *w, ptrdiff_t i, ptrdiff_t l)
     return w->s[w->s_turned ? l * w->m + i : i * w->k + l];
 }
 
-/* A bit for each of m elements that is not zero, as NaN is not, and -0.0 is. */
-INLINE uint32_t nonzeros(const real *from, ptrdiff_t m)
+/* The non-zeros of so many elements of a row of s, from entry n on. Returns where they end. */
+INLINE ireal list_row(md_entry *entries, ireal n, const real *from, ptrdiff_t k)
 {
-    return bits_from_mask(not_(eq(zero(), load_some(from, m))));
+    FOR_FEW_VECTORS(j, m, k)
+        n += put_nonzeros(entries + n, from + j, m, (ireal)(j * COLUMNS), COLUMNS);
+    return n;
 }
 
 /* Lists are made of blocks of s that caches want to be read and written: some slices of every row,
-   the lists of a slice behind each other; or, where s is turned and the lists of many rows grow at
-   once, each at a place of its own, some rows of a slice. */
+   the lists of a slice behind each other; or, where s is turned, some rows of a slice, turned back
+   a few at a time, each list at a place of its own. */
 static void list_slices(const sparse_work *w, ptrdiff_t s0, ptrdiff_t s1)
 {
+    const ptrdiff_t d = w->depth;
     ireal count[SLICES_LISTED] = {0};
     for (ptrdiff_t i = 0; i < w->m; i++)
         for (ptrdiff_t s = s0; s < s1; s++) {
-            const real *from = w->s + i * w->k + s * DEPTH;
-            const ptrdiff_t k = smaller(DEPTH, w->k - s * DEPTH);
-            md_entry *entries = w->entries + s * w->m * DEPTH;
-            ireal n = count[s - s0];
+            const real *from = w->s + i * w->k + s * d;
+            const ireal n = count[s - s0];
             w->first[s * w->m + i] = n;
-            FOR_FEW_VECTORS(j, m, k)
-                for (uint32_t left = nonzeros(from + j, m); left; left &= left - 1) {
-                    const ptrdiff_t l = j + __builtin_ctz(left);
-                    put_entry(entries + n++, (ireal)(l * COLUMNS), from[l]);
-                }
-            w->last[s * w->m + i] = count[s - s0] = n;
+            w->last[s * w->m + i] = count[s - s0] =
+                list_row(w->entries + s * w->m * d, n, from, smaller(d, w->k - s * d));
         }
 }
 
 static void list_turned(const sparse_work *w, ptrdiff_t s, ptrdiff_t i0, ptrdiff_t i1)
 {
-    const ptrdiff_t k0 = s * DEPTH, k = smaller(DEPTH, w->k - k0);
-    md_entry *entries = w->entries + s * w->m * DEPTH;
-    ireal *first = w->first + s * w->m, *last = w->last + s * w->m;
-    for (ptrdiff_t i = i0; i < i1; i++) first[i] = last[i] = (ireal)(i * DEPTH);
-    for (ptrdiff_t l = 0; l < k; l++) {
-        const real *from = w->s + (k0 + l) * w->m;
-        FOR_FEW_VECTORS(j, m, i1 - i0)
-            for (uint32_t left = nonzeros(from + i0 + j, m); left; left &= left - 1) {
-                const ptrdiff_t i = i0 + j + __builtin_ctz(left);
-                put_entry(entries + last[i]++, (ireal)(l * COLUMNS), from[i]);
-            }
+    const ptrdiff_t k0 = s * w->depth, k = smaller(w->depth, w->k - k0);
+    md_entry *entries = w->entries + s * w->m * w->depth;
+    for (ptrdiff_t i = i0; i < i1; i += W) {
+        real few[W * DEPTH];
+        const ptrdiff_t rows = smaller(W, i1 - i);
+        copy_transposed(few, DEPTH, w->s + k0 * w->m + i, w->m, k, rows);
+        for (ptrdiff_t r = 0; r < rows; r++) {
+            const ireal first = (ireal)((i + r) * w->depth);
+            w->first[s * w->m + i + r] = first;
+            w->last[s * w->m + i + r] = list_row(entries, first, few + r * DEPTH, k);
+        }
     }
 }
 
@@ -190,8 +189,8 @@ static ahead after_slice(const sparse_work *w, const stored_block *b, ptrdiff_t 
                          ptrdiff_t s)
 {
     const int last = s + 1 == w->slices;
-    const ptrdiff_t j = last ? j0 + w->width : j0, k0 = last ? 0 : (s + 1) * DEPTH;
-    const ptrdiff_t k = smaller(DEPTH, w->k - k0), cols = smaller(w->width, w->n - j);
+    const ptrdiff_t j = last ? j0 + w->width : j0, k0 = last ? 0 : (s + 1) * w->depth;
+    const ptrdiff_t k = smaller(w->depth, w->k - k0), cols = smaller(w->width, w->n - j);
     const ptrdiff_t r0 = b->rows * s / w->slices, r1 = b->rows * (s + 1) / w->slices;
     ahead next = {.parts = ceil_div(rows, FEW)};
     if (w->d_turned) want_rows(&next, w->d + j * w->k + k0, cols, w->k, k);
@@ -221,14 +220,14 @@ static void sparse_item(void *context, ptrdiff_t item, int worker)
     real *panel = w->rooms + worker * SPARSE_SCRATCH, *room = panel + DEPTH * COLUMNS;
     memset(room, 0, (size_t)(rows * COLUMNS) * sizeof(real));
     for (ptrdiff_t s = 0; s < w->slices; s++) {
-        const ptrdiff_t k0 = s * DEPTH, k = smaller(DEPTH, w->k - k0);
+        const ptrdiff_t k0 = s * w->depth, k = smaller(w->depth, w->k - k0);
         if (!sparse_panel(panel, w, j0, cols, k0, k)) {
             all_terms(room, w, panel, i0, rows, cols, k0, k);
             continue;
         }
         ahead next = after_slice(w, &block, rows, j0, s);
         md_gather g = {.c = room, .c_row = taps * W, .c_next = COLUMNS, .source = panel,
-                       .source_row = taps * W, .list = w->entries + s * w->m * DEPTH,
+                       .source_row = taps * W, .list = w->entries + s * w->m * w->depth,
                        .first = w->first + s * w->m + i0, .last = w->last + s * w->m + i0};
         for (ptrdiff_t i = 0; i < rows; i += g.tiles) {
             g.tiles = smaller(FEW, rows - i);
@@ -256,10 +255,16 @@ static void sparse_blocks(sparse_work *w)
 
 /* ---- the product ---- */
 
+/* Steps of k: a panel leaves L1 some room for the rows of c that go by. */
+INLINE ptrdiff_t slice_depth(void)
+{
+    return md_cache_bytes(MD_L1) > PANEL_BYTES ? DEPTH : DEPTH / 2;
+}
+
 /* Reals for the lists of an s (m, k). */
 INLINE ptrdiff_t list_reals(ptrdiff_t m, ptrdiff_t k)
 {
-    return ceil_div(k, DEPTH) * m * 2 * (DEPTH + 1) + 16;
+    return ceil_div(k, slice_depth()) * m * 2 * (slice_depth() + 1) + 16;
 }
 
 static ptrdiff_t sparse_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
@@ -275,13 +280,14 @@ static void matmul_sparse(real *c, const real *a, const real *b, const real *bia
                           real *scratch)
 {
     sparse_work w = {.c = c, .s = a, .d = b, .bias = bias, .m = m, .n = n, .k = k,
-                     .slices = ceil_div(k, DEPTH), .s_turned = form == MD_TN,
+                     .depth = slice_depth(), .s_turned = form == MD_TN,
                      .d_turned = form == MD_NT, .relu = relu, .rooms = scratch};
     if (which == LIST_B) w.s = b, w.d = a, w.m = n, w.n = m, w.c_turned = 1;
+    w.slices = ceil_div(k, w.depth);
     sparse_blocks(&w);
     const ptrdiff_t lists = w.slices * w.m;
     w.entries = (md_entry *)(scratch + (ptrdiff_t)md_workers() * SPARSE_SCRATCH);
-    w.first = (ireal *)(w.entries + lists * DEPTH);
+    w.first = (ireal *)(w.entries + lists * w.depth);
     w.last = w.first + lists;
     const ptrdiff_t items = w.s_turned ? w.slices * ceil_div(w.m, ROWS_LISTED)
                                        : ceil_div(w.slices, SLICES_LISTED);

@@ -31,12 +31,12 @@ enum { LINE_BYTES = 64, LINE_REALS = LINE_BYTES / sizeof(real) }; /* of a line o
 INLINE int at_vector(const real *p) { return (uintptr_t)p % VB == 0; }
 
 /* Whether an array of n reals is so large that little of it is found in a cache. */
-INLINE int is_far(ptrdiff_t n) { return (size_t)n * sizeof(real) >= md_cache_bytes() / 4; }
+INLINE int is_far(ptrdiff_t n) { return (size_t)n * sizeof(real) >= md_cache_bytes(MD_L3) / 4; }
 
 /* Whether an output of n reals from y on goes past the caches. */
 INLINE int goes_past(const real *y, ptrdiff_t n)
 {
-    return NONTEMPORAL && at_vector(y) && (size_t)n * sizeof(real) >= md_cache_bytes() / 2;
+    return NONTEMPORAL && at_vector(y) && (size_t)n * sizeof(real) >= md_cache_bytes(MD_L3) / 2;
 }
 
 /* The same for an output that is written in pieces, which should be whole lines of the cache: rows

@@ -24,11 +24,18 @@ SIZES = {
     "last_slice_is_short": (20, 256, 129),
     "blocks_of_rows": (300, 271, 70),
     "last_panel_is_narrow": (33, 321, 40),
+    "several_slices": (40, 300, 400),
     "no_steps": (20, 300, 0),
     "too_few_rows": (3, 300, 64),
     "too_few_columns": (64, 30, 64),
     "small_batch": (64, 300, 5),
 }
+
+
+@pytest.fixture(params=[32 << 10, 48 << 10], ids=["small_l1", "large_l1"], autouse=True)
+def l1(request):
+    """Slices of k are as deep as L1 has room for."""
+    _kernels.set_cache_bytes(request.param, level=1)
 
 
 def operands(name, form, share=0.1, make=normals, dtype=np.float32):

@@ -25,16 +25,19 @@ def check_past(isa, call):
             assert_same_bits(got, expected)
 
 
-def test_the_machine_is_asked_for_its_cache():
-    found = _kernels.cache_bytes()
-    assert found >= 1 << 20
-    _kernels.set_cache_bytes(12345)
-    assert _kernels.cache_bytes() == 12345
-    _kernels.set_cache_bytes(0)
-    assert _kernels.cache_bytes() == found
+@pytest.mark.parametrize("level, least", [(1, 1 << 14), (3, 1 << 20)])
+def test_the_machine_is_asked_for_its_caches(level, least):
+    found = _kernels.cache_bytes(level)
+    assert found >= least
+    _kernels.set_cache_bytes(12345, level)
+    assert _kernels.cache_bytes(level) == 12345
+    _kernels.set_cache_bytes(0, level)
+    assert _kernels.cache_bytes(level) == found
     with pytest.raises((OverflowError, TypeError)):
-        _kernels.set_cache_bytes(-1)
-    assert _kernels.cache_bytes() == found
+        _kernels.set_cache_bytes(-1, level)
+    assert _kernels.cache_bytes(level) == found
+    with pytest.raises(ValueError, match="level must be 1 or 3, got 2"):
+        _kernels.set_cache_bytes(1, level=2)
 
 
 SIZES = {"empty": 0, "one": 1, "odd_tail": 1003, "whole_lines": 4096, "many_items": 150_001}
