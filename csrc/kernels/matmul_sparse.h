@@ -26,7 +26,7 @@ enum { COLUMNS = 10 * W, HEIGHT = 256, LOW = 32 };
 enum { PANEL_BYTES = 40 << 10, DEPTH = PANEL_BYTES / (int)sizeof(real) / COLUMNS };  /* at most */
 enum { FEW = 16 };           /* rows that are made before more of the next panel is asked for */
 enum { SPARSE_SCRATCH = (DEPTH + HEIGHT) * COLUMNS };
-enum { SLICES_LISTED = 8, ROWS_LISTED = 128 }; /* in a block of s that is listed */
+enum { SLICES_LISTED = 8, ROWS_LISTED = 128 }; /* in a block of s that is listed, at most */
 enum { MOST_LISTED = 1 << 23 };                /* elements of s: their lists take 64 MB at most */
 enum { PROBES = 64, PROBE_REALS = 64 };        /* where non-zeros are counted */
 
@@ -52,7 +52,9 @@ static double share_of_nonzeros(const real *s, ptrdiff_t n)
     return (double)found / (double)(PROBES * length);
 }
 
-/* Which factor's zeros are skipped: those of b in MD_TN only, without bias and relu. */
+/* Which factor's zeros are skipped. Those of b in MD_TN only, without bias and relu: c is then made
+   turned, and turning it back takes as long as such a share of non-zeros more. */
+#define C_TURNED 0.15
 typedef enum { LIST_NEITHER, LIST_A, LIST_B } listing;
 
 static listing listing_of(const real *a, const real *b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
@@ -62,7 +64,7 @@ static listing listing_of(const real *a, const real *b, ptrdiff_t m, ptrdiff_t n
     const double most_b = form == MD_TN && plain ? most_nonzeros(n, m, k) : -1;
     const double in_a = most_a < 0 ? 1 : share_of_nonzeros(a, m * k);
     const double in_b = most_b < 0 ? 1 : share_of_nonzeros(b, k * n);
-    if (in_b <= most_b && (in_b <= in_a || in_a > most_a)) return LIST_B;
+    if (in_b <= most_b && (in_b + C_TURNED <= in_a || in_a > most_a)) return LIST_B;
     return in_a <= most_a ? LIST_A : LIST_NEITHER;
 }
 
@@ -74,7 +76,7 @@ typedef struct {
     const real *s, *d, *bias;
     ptrdiff_t m, n, k, slices, height, width;   /* of a block */
     int s_turned, d_turned, c_turned, relu;     /* stored (k, m), (n, k), (n, m) */
-    ptrdiff_t depth;                  /* steps of k in a slice */
+    ptrdiff_t depth, listed;          /* steps of k in a slice; slices in a block of s */
     md_entry *entries;                /* [slice]: of up to m depth */
     ireal *first, *last;              /* [slice][row]: from the slice's entries on */
     real *rooms;
@@ -133,7 +135,7 @@ static void list_item(void *context, ptrdiff_t item, int worker)
     if (w->s_turned) {
         const ptrdiff_t blocks = ceil_div(w->m, ROWS_LISTED), i0 = item % blocks * ROWS_LISTED;
         list_turned(w, item / blocks, i0, smaller(w->m, i0 + ROWS_LISTED));
-    } else list_slices(w, item * SLICES_LISTED, smaller(w->slices, (item + 1) * SLICES_LISTED));
+    } else list_slices(w, item * w->listed, smaller(w->slices, (item + 1) * w->listed));
 }
 
 /* ---- a panel of d ---- */
@@ -284,13 +286,14 @@ static void matmul_sparse(real *c, const real *a, const real *b, const real *bia
                      .d_turned = form == MD_NT, .relu = relu, .rooms = scratch};
     if (which == LIST_B) w.s = b, w.d = a, w.m = n, w.n = m, w.c_turned = 1;
     w.slices = ceil_div(k, w.depth);
+    w.listed = larger(1, smaller(SLICES_LISTED, ceil_div(w.slices, md_workers())));
     sparse_blocks(&w);
     const ptrdiff_t lists = w.slices * w.m;
     w.entries = (md_entry *)(scratch + (ptrdiff_t)md_workers() * SPARSE_SCRATCH);
     w.first = (ireal *)(w.entries + lists * w.depth);
     w.last = w.first + lists;
     const ptrdiff_t items = w.s_turned ? w.slices * ceil_div(w.m, ROWS_LISTED)
-                                       : ceil_div(w.slices, SLICES_LISTED);
+                                       : ceil_div(w.slices, w.listed);
     md_parallel_for(items, (double)(w.m * k), list_item, &w);
     md_parallel_for(ceil_div(w.n, w.width) * ceil_div(w.m, w.height),
                     (double)m * (double)n * (double)k / 100, sparse_item, &w);
