@@ -90,13 +90,13 @@ static cipher cipher_of(const md_stream *s, int part)
 /* The numbers of a vector of blocks, their lower halves and their upper ones. */
 typedef struct { vu low, high; } block_numbers;
 
-INLINE void begin(vu *x, const cipher *s, const block_numbers *n)
+INLINE void begin_blocks(vu *x, const cipher *s, const block_numbers *n)
 {
     for (int i = 0; i < BLOCK_WORDS; i++) x[i] = s->begun[i];
     x[12] = n->low;
     x[13] = n->high;
 }
-INLINE void finish(vu *x, const cipher *s, const block_numbers *n)
+INLINE void finish_blocks(vu *x, const cipher *s, const block_numbers *n)
 {
     for (int i = 0; i < BLOCK_WORDS; i++)
         x[i] += i == 12 ? n->low : i == 13 ? n->high : s->state[i];
@@ -105,14 +105,14 @@ INLINE void finish(vu *x, const cipher *s, const block_numbers *n)
 /* The blocks of these numbers: x[v] is word v of each. With y, also those of n[1]. */
 INLINE void blocks(vu *x, vu *y, const cipher *s, const block_numbers *n)
 {
-    begin(x, s, n);
-    if (y) begin(y, s, n + 1);
+    begin_blocks(x, s, n);
+    if (y) begin_blocks(y, s, n + 1);
     columns_0_1(x, y);
     diagonals(x, y);
 #pragma GCC unroll 4
     for (int r = 1; r < DOUBLE_ROUNDS; r++) columns_0_1(x, y), columns_2_3(x, y), diagonals(x, y);
-    finish(x, s, n);
-    if (y) finish(y, s, n + 1);
+    finish_blocks(x, s, n);
+    if (y) finish_blocks(y, s, n + 1);
 }
 
 INLINE block_numbers numbers_from(uint64_t block)

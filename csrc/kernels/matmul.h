@@ -104,7 +104,7 @@ static void ask_for_next(md_tile *t, const matmul_work *w, const matmul_place *p
     const ptrdiff_t size = sizeof(real), steps = p->k * down;        /* of a panel */
     const int beside = w->is_far && !w->shares_b && p->cols < w->n;
 
-    if (w->shares_b && w->k * w->n > FAR_REALS && panel + 1 < panels) {   /* L3 is slow, or full */
+    if (w->shares_b && w->k * w->n > FAR_REALS && panel + 1 < panels) {   /* too far to wait for */
         ask_in_steps(t, t->b + NR * p->k, NR * p->k * size, steps);
         return;
     }
