@@ -109,8 +109,8 @@ INLINE void blocks(vu *x, vu *y, const cipher *s, const block_numbers *n)
     if (y) begin_blocks(y, s, n + 1);
     columns_0_1(x, y);
     diagonals(x, y);
-#pragma GCC unroll 4
-    for (int r = 1; r < DOUBLE_ROUNDS; r++) columns_0_1(x, y), columns_2_3(x, y), diagonals(x, y);
+    MD_UNROLLED for (int r = 1; r < DOUBLE_ROUNDS; r++)
+        columns_0_1(x, y), columns_2_3(x, y), diagonals(x, y);
     finish_blocks(x, s, n);
     if (y) finish_blocks(y, s, n + 1);
 }

@@ -93,7 +93,7 @@ INLINE void tile_steps(tile_acc acc, const md_tile *t, const real *a_here, const
     if (!packed) HIDE(a_row3);
     if (!packed && rows > 5) HIDE(a[1]);
     if (!packed && rows > 10) HIDE(a[2]);
-    _Pragma("GCC unroll 4") for (ptrdiff_t k = steps; k > 0; k--) {
+    MD_UNROLLED_BY_4 for (ptrdiff_t k = steps; k > 0; k--) {
         vf row[MOST_VECTORS];
         if (asks_b)
             EACH(j, nv * W / LINE_REALS)
