@@ -60,6 +60,11 @@ typedef struct {
     int past;                         /* c goes past the caches: its rows are whole lines */
 } md_tile;
 
+/* Loops over the rows and over the vectors of a tile, whose ends a compiler sees before it knows
+   how many there are: clang would unroll them too late for acc to live in registers. */
+#define EACH_ROW(i, rows) EACH(i, MOST_ROWS) if (i < (rows))
+#define EACH_VECTOR(j, nv) EACH(j, MOST_VECTORS) if (j < (nv))
+
 INLINE vf load_column(const real *p, int j, int last, ptrdiff_t part)
 {
     return j < last ? load(p + j * W) : load_part(p + j * W, part);
@@ -98,15 +103,15 @@ INLINE void tile_steps(tile_acc acc, const md_tile *t, const real *a_here, const
         if (asks_b)
             EACH(j, nv * W / LINE_REALS)
                 __builtin_prefetch(b + AHEAD * b_step + j * LINE_REALS);
-        EACH(j, nv) row[j] = load_column(b, j, last, part);
+        EACH_VECTOR(j, nv) row[j] = load_column(b, j, last, part);
         if (asks) {
             EACH(line, ASK_LINES) ask_line(ask + line * LINE_BYTES);
             ask += ask_step;
         }
-        EACH(i, rows) {
+        EACH_ROW(i, rows) {
             const ptrdiff_t at = i % 5 == 3 ? a_row3 : i % 5 * a_row;
             const vf x = set1(packed ? a[0][i] : a[i / 5][at]);
-            EACH(j, nv) acc[i][j] = fma_(x, row[j], acc[i][j]);
+            EACH_VECTOR(j, nv) acc[i][j] = fma_(x, row[j], acc[i][j]);
         }
         a[0] += a_step, a[1] += a_step, a[2] += a_step;
         b += b_step;
@@ -123,8 +128,8 @@ INLINE void ask_for_rows(const real *c, ptrdiff_t c_row, ptrdiff_t rows, const i
 INLINE void load_tile(tile_acc acc, const real *c, ptrdiff_t c_row, const int rows, const int nv,
                       const int last, ptrdiff_t part)
 {
-    EACH(i, rows) {
-        EACH(j, nv) acc[i][j] = load_column(c, j, last, part);
+    EACH_ROW(i, rows) {
+        EACH_VECTOR(j, nv) acc[i][j] = load_column(c, j, last, part);
         c += c_row;
         HIDE(c);
     }
@@ -133,11 +138,12 @@ INLINE void load_tile(tile_acc acc, const real *c, ptrdiff_t c_row, const int ro
 INLINE void store_tile(real *c, ptrdiff_t c_row, tile_acc acc, const int rows, const int nv,
                        const int last, ptrdiff_t part, const int past)
 {
-    EACH(i, rows) {
-        EACH(j, nv)
+    EACH_ROW(i, rows) {
+        EACH_VECTOR(j, nv) {
             if (past) store_nontemporal(c + j * W, acc[i][j]);
             else if (j < last) store(c + j * W, acc[i][j]);
             else store_part(c + j * W, acc[i][j], part);
+        }
         c += c_row;
         HIDE(c);
     }
@@ -148,13 +154,13 @@ INLINE void finish_tile(tile_acc acc, const real *bias, int relu, const int rows
                         const int last, ptrdiff_t part)
 {
     if (bias)
-        EACH(j, nv) {
+        EACH_VECTOR(j, nv) {
             const vf beside = load_column(bias, j, last, part);
-            EACH(i, rows) acc[i][j] += beside;
+            EACH_ROW(i, rows) acc[i][j] += beside;
         }
     if (relu)
-        EACH(i, rows)
-            EACH(j, nv) acc[i][j] = max_(zero(), acc[i][j]);
+        EACH_ROW(i, rows)
+            EACH_VECTOR(j, nv) acc[i][j] = max_(zero(), acc[i][j]);
 }
 
 INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int packed,
@@ -182,8 +188,8 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
         const real *below = tile == 1 && t->after ? t->after : c + c_tile;
         if (t->resume) load_tile(acc, from, from_row, rows, nv, last, part);
         else
-            EACH(i, rows)
-                EACH(j, nv) acc[i][j] = zero();
+            EACH_ROW(i, rows)
+                EACH_VECTOR(j, nv) acc[i][j] = zero();
 
         if (is_short)
             tile_steps(acc, t, a_here + t->runs->a, b_here + t->runs->b, t->k, NULL, rows, nv,
