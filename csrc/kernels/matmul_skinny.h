@@ -46,13 +46,11 @@ INLINE void skinny_step(const skinny_work *w, skinny_factors x, ptrdiff_t k0, pt
     real *c = w->c + j;
     tile_acc acc;
     if (k0) load_tile(acc, c, w->n, m, nv, whole, part);
-    else
-        EACH(i, m)
-            EACH(v, nv) acc[i][v] = zero();
+    else clear_tile(acc, m, nv);
     EACH(s, streams)
-        EACH(v, nv) {
+        EACH_VECTOR(v, nv) {
             const vf row = load_column(b + s * w->n, v, whole, part);
-            EACH(i, m) acc[i][v] = fma_(x[i][s], row, acc[i][v]);
+            EACH_ROW(i, m) acc[i][v] = fma_(x[i][s], row, acc[i][v]);
         }
     if (k0 + streams == w->k)
         finish_tile(acc, w->bias ? w->bias + j : NULL, w->relu, m, nv, whole, part);

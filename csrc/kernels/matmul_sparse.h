@@ -87,6 +87,16 @@ INLINE real s_element(const sparse_work *w, ptrdiff_t i, ptrdiff_t l)
     return w->s[w->s_turned ? l * w->m + i : i * w->k + l];
 }
 
+/* Of slice s of k: its steps, and where its lists stand. */
+INLINE ptrdiff_t slice_steps(const sparse_work *w, ptrdiff_t s)
+{
+    return smaller(w->depth, w->k - s * w->depth);
+}
+INLINE md_entry *slice_entries(const sparse_work *w, ptrdiff_t s)
+{
+    return w->entries + s * w->m * w->depth;
+}
+
 /* The non-zeros of so many elements of a row of s, from entry n on. Returns where they end. */
 INLINE ireal list_row(md_entry *entries, ireal n, const real *from, ptrdiff_t k)
 {
@@ -100,22 +110,21 @@ INLINE ireal list_row(md_entry *entries, ireal n, const real *from, ptrdiff_t k)
    a few at a time, each list at a place of its own. */
 static void list_slices(const sparse_work *w, ptrdiff_t s0, ptrdiff_t s1)
 {
-    const ptrdiff_t d = w->depth;
     ireal count[SLICES_LISTED] = {0};
     for (ptrdiff_t i = 0; i < w->m; i++)
         for (ptrdiff_t s = s0; s < s1; s++) {
-            const real *from = w->s + i * w->k + s * d;
+            const real *from = w->s + i * w->k + s * w->depth;
             const ireal n = count[s - s0];
             w->first[s * w->m + i] = n;
             w->last[s * w->m + i] = count[s - s0] =
-                list_row(w->entries + s * w->m * d, n, from, smaller(d, w->k - s * d));
+                list_row(slice_entries(w, s), n, from, slice_steps(w, s));
         }
 }
 
 static void list_turned(const sparse_work *w, ptrdiff_t s, ptrdiff_t i0, ptrdiff_t i1)
 {
-    const ptrdiff_t k0 = s * w->depth, k = smaller(w->depth, w->k - k0);
-    md_entry *entries = w->entries + s * w->m * w->depth;
+    const ptrdiff_t k0 = s * w->depth, k = slice_steps(w, s);
+    md_entry *entries = slice_entries(w, s);
     for (ptrdiff_t i = i0; i < i1; i += W) {
         real few[W * DEPTH];
         const ptrdiff_t rows = smaller(W, i1 - i);
@@ -191,8 +200,9 @@ static ahead after_slice(const sparse_work *w, const stored_block *b, ptrdiff_t 
                          ptrdiff_t s)
 {
     const int last = s + 1 == w->slices;
-    const ptrdiff_t j = last ? j0 + w->width : j0, k0 = last ? 0 : (s + 1) * w->depth;
-    const ptrdiff_t k = smaller(w->depth, w->k - k0), cols = smaller(w->width, w->n - j);
+    const ptrdiff_t j = last ? j0 + w->width : j0, after = last ? 0 : s + 1;
+    const ptrdiff_t k0 = after * w->depth, k = slice_steps(w, after);
+    const ptrdiff_t cols = smaller(w->width, w->n - j);
     const ptrdiff_t r0 = b->rows * s / w->slices, r1 = b->rows * (s + 1) / w->slices;
     ahead next = {.parts = ceil_div(rows, FEW)};
     if (w->d_turned) want_rows(&next, w->d + j * w->k + k0, cols, w->k, k);
@@ -222,14 +232,14 @@ static void sparse_item(void *context, ptrdiff_t item, int worker)
     real *panel = w->rooms + worker * SPARSE_SCRATCH, *room = panel + DEPTH * COLUMNS;
     memset(room, 0, (size_t)(rows * COLUMNS) * sizeof(real));
     for (ptrdiff_t s = 0; s < w->slices; s++) {
-        const ptrdiff_t k0 = s * w->depth, k = smaller(w->depth, w->k - k0);
+        const ptrdiff_t k0 = s * w->depth, k = slice_steps(w, s);
         if (!sparse_panel(panel, w, j0, cols, k0, k)) {
             all_terms(room, w, panel, i0, rows, cols, k0, k);
             continue;
         }
         ahead next = after_slice(w, &block, rows, j0, s);
         md_gather g = {.c = room, .c_row = taps * W, .c_next = COLUMNS, .source = panel,
-                       .source_row = taps * W, .list = w->entries + s * w->m * w->depth,
+                       .source_row = taps * W, .list = slice_entries(w, s),
                        .first = w->first + s * w->m + i0, .last = w->last + s * w->m + i0};
         for (ptrdiff_t i = 0; i < rows; i += g.tiles) {
             g.tiles = smaller(FEW, rows - i);

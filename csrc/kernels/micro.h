@@ -135,6 +135,12 @@ INLINE void load_tile(tile_acc acc, const real *c, ptrdiff_t c_row, const int ro
     }
 }
 
+INLINE void clear_tile(tile_acc acc, const int rows, const int nv)
+{
+    EACH_ROW(i, rows)
+        EACH_VECTOR(j, nv) acc[i][j] = zero();
+}
+
 INLINE void store_tile(real *c, ptrdiff_t c_row, tile_acc acc, const int rows, const int nv,
                        const int last, ptrdiff_t part, const int past)
 {
@@ -187,9 +193,7 @@ INLINE void tile_body(const md_tile *t, const int rows, const int nv, const int 
     for (ptrdiff_t tile = t->count; tile > 0; tile--) {
         const real *below = tile == 1 && t->after ? t->after : c + c_tile;
         if (t->resume) load_tile(acc, from, from_row, rows, nv, last, part);
-        else
-            EACH_ROW(i, rows)
-                EACH_VECTOR(j, nv) acc[i][j] = zero();
+        else clear_tile(acc, rows, nv);
 
         if (is_short)
             tile_steps(acc, t, a_here + t->runs->a, b_here + t->runs->b, t->k, NULL, rows, nv,
