@@ -113,16 +113,24 @@ INLINE ptrdiff_t columns_repaying_a(const matmul_work *w)
     return w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;
 }
 
-/* Each block reads its parts of a and b, so a worker alone makes no more than it must. */
+/* Each block reads its parts of a and b, so a worker alone makes no more than it must. The others
+   make some to spare, so that none waits for the last: but not where b comes from memory, and long
+   rows of a from a cache as far as that. */
+INLINE ptrdiff_t blocks_wanted(const matmul_work *w)
+{
+    const ptrdiff_t workers = md_workers(), repaid = (ptrdiff_t)(w->cost / BLOCK_NS);
+    const int far_rows = w->is_far && w->form == MD_NN && w->m > MR;
+    if (workers == 1 || w->cost < WORTH_WAKING_NS) return 1;
+    return smaller(far_rows ? workers : 2 * workers, larger(2, repaid));
+}
+
 static void matmul_blocks(matmul_work *w)
 {
     const int is_long = w->k > KC && w->m > MC;          /* what is copied of b is then shared */
     ptrdiff_t down = ceil_div(w->m, is_long ? LOW_MC : MC);
     const ptrdiff_t widest = blocks_share(w, down) ? NC : columns_alone(w);
     ptrdiff_t across = w->is_flat ? 1 : ceil_div(w->n, widest);
-    const ptrdiff_t most = 2 * md_workers(), repaid = (ptrdiff_t)(w->cost / BLOCK_NS);
-    const ptrdiff_t wanted =
-        most == 2 || w->cost < WORTH_WAKING_NS ? 1 : smaller(most, larger(2, repaid));
+    const ptrdiff_t wanted = blocks_wanted(w);
     while (down * across < wanted) {
         const ptrdiff_t height = w->m / down, width = w->n / across;
         if (is_high(w, height, width)) down *= 2;
@@ -148,7 +156,9 @@ static void matmul_blocks(matmul_work *w)
     w->copies_b = w->b_masked || w->form == MD_NT ||
                   (!w->is_flat && (repays || (w->m > 4 * MR && w->n > NEAR_ROW)));
     w->shares_b = w->copies_b && blocks_share(w, w->blocks_down);
-    w->parts = larger(1, smaller(w->form == MD_NT ? ceil_div(w->n, NR) : w->k, most / w->slices));
+    const ptrdiff_t parts = smaller(w->form == MD_NT ? ceil_div(w->n, NR) : w->k,
+                                    2 * (ptrdiff_t)md_workers() / w->slices);
+    w->parts = larger(1, parts);
     w->group = w->form == MD_NT ? NR : w->is_far ? ALONE : GROUP;
     w->copies_a = smaller(w->n, w->nc) >= columns_repaying_a(w) &&
                   w->mc > (w->rows_asked ? SPARE : MR);
