@@ -3,6 +3,8 @@
 .matmul = matmul,
 .matmul_scratch = matmul_scratch,
 .matmul_masked = matmul_masked,
+.matmul_stack = matmul_stack,
+.matmul_stack_scratch = matmul_stack_scratch,
 .conv2d_forward = conv2d_forward,
 .conv2d_backward = conv2d_backward,
 .conv2d_scratch = conv2d_scratch,

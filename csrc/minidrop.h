@@ -138,6 +138,16 @@ typedef struct md_kernels {
                           double scale, const MD_REAL *bias, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
                           int form, MD_REAL *scratch);
 
+    /* ---- matmul_stack.h ---- */
+
+    /* So many products, which lie behind each other in c: of what begins at a + a_at[i] and at
+       b + b_at[i]. The same chains as matmul's. */
+    void (*matmul_stack)(MD_REAL *c, const MD_REAL *a, const MD_REAL *b, const ptrdiff_t *a_at,
+                         const ptrdiff_t *b_at, ptrdiff_t count, ptrdiff_t m, ptrdiff_t n,
+                         ptrdiff_t k, int form, MD_REAL *scratch);
+    ptrdiff_t (*matmul_stack_scratch)(ptrdiff_t count, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
+                                      int form);   /* reals */
+
     /* ---- conv2d.h: sizes and shapes in md_conv ---- */
 
     /* y = drop(pool(relu(x * w + bias))); bias may be NULL. where (as y): the place of each

@@ -56,8 +56,12 @@ int md_workers(void)
 #endif
 }
 
-void md_hold_workers(void) { held_workers = md_workers(); }
-void md_let_workers_go(void) { held_workers = 0; }
+int md_hold_workers(int workers)
+{
+    const int before = held_workers;
+    held_workers = workers;
+    return before;
+}
 
 /* Non-temporal stores of the items are seen before whatever follows them. */
 static void settle(void)

@@ -20,10 +20,9 @@ void md_parallel_for(ptrdiff_t items, double cost, md_item *item, void *context)
 int md_workers(void);             /* the most workers that a loop started now would have */
 void md_set_threads(int threads); /* 0: follow omp_get_max_threads() */
 
-/* From here on the loops of this thread have the workers that its scratch has room for, whatever
-   another thread chooses meanwhile; until they are let go. */
-void md_hold_workers(void);
-void md_let_workers_go(void);
+/* From here on the loops of this thread have so many workers, those that its scratch has room for,
+   whatever another thread chooses meanwhile; 0: as many as are chosen. Returns what held before. */
+int md_hold_workers(int workers);
 int md_has_openmp(void);
 
 #endif

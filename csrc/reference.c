@@ -10,6 +10,7 @@ typedef float real;
 #include "minidrop.h"
 
 #include "reference/matmul.h"
+#include "reference/matmul_stack.h"
 #include "reference/conv2d.h"
 #include "reference/winograd.h"
 #include "reference/arithmetic.h"

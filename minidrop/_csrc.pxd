@@ -19,8 +19,7 @@ cdef extern from "memory.h" nogil:
 cdef extern from "parallel.h" nogil:
     int md_workers()
     void md_set_threads(int threads)
-    void md_hold_workers()
-    void md_let_workers_go()
+    int md_hold_workers(int workers)
     int md_has_openmp()
 
 
@@ -97,6 +96,14 @@ cdef extern from "minidrop.h" nogil:
         void (*matmul_masked)(void *c, const void *a, const void *b, const uint32_t *bits,
                               double scale, const void *bias, Py_ssize_t m, Py_ssize_t n,
                               Py_ssize_t k, int form, void *scratch) noexcept nogil
+
+        # matmul_stack.h
+        void (*matmul_stack)(void *c, const void *a, const void *b, const Py_ssize_t *a_at,
+                             const Py_ssize_t *b_at, Py_ssize_t count, Py_ssize_t m,
+                             Py_ssize_t n, Py_ssize_t k, int form,
+                             void *scratch) noexcept nogil
+        Py_ssize_t (*matmul_stack_scratch)(Py_ssize_t count, Py_ssize_t m, Py_ssize_t n,
+                                           Py_ssize_t k, int form) noexcept nogil
 
         # conv2d.h
         void (*conv2d_forward)(void *y, uint8_t *where, const void *x, const void *w,

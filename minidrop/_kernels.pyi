@@ -31,6 +31,9 @@ def matmul(
     a: Array, b: Array, bias: Array | None = None, *, trans: str = "NN", relu: bool = False
 ) -> Array: ...
 
+# matmul_stack.h
+def matmul_stack(a: Array, b: Array, *, trans: str = "NN") -> Array: ...
+
 # conv2d.h
 def conv2d_forward(
     x: Array,

@@ -180,14 +180,14 @@ cdef void *take(Py_ssize_t items, Py_ssize_t item_bytes) except? NULL:
     cdef void *block = md_alloc(checked_product(items, item_bytes))
     if block == NULL:
         raise MemoryError(f"no memory for {items * item_bytes} bytes of scratch")
-    md_hold_workers()
+    md_hold_workers(md_workers())
     return block
 
 
 cdef void give_back(void *scratch) noexcept:
     """The end of `take`."""
     md_free(scratch)
-    md_let_workers_go()
+    md_hold_workers(0)
 
 
 _SERVED = {np.dtype(name): np.dtype(name).num
@@ -364,15 +364,15 @@ cdef dict _FORMS = {"NN": MD_NN, "NT": MD_NT, "TN": MD_TN}
 
 cdef int product_of(cnp.ndarray a, cnp.ndarray b, object trans, Py_ssize_t *m, Py_ssize_t *n,
                     Py_ssize_t *k) except -1:
-    """The form of op(a) op(b), and its sizes; both are matrices."""
+    """The form of op(a) op(b), and its sizes; both are matrices, or stacks of them."""
     known = _FORMS.get(trans)
     if known is None:
         raise ValueError(f"trans must be NN, NT or TN, got {trans!r}")
-    cdef int form = known
-    m[0] = cnp.PyArray_DIM(a, 1 if form == MD_TN else 0)
-    k[0] = cnp.PyArray_DIM(a, 0 if form == MD_TN else 1)
-    n[0] = cnp.PyArray_DIM(b, 0 if form == MD_NT else 1)
-    if cnp.PyArray_DIM(b, 1 if form == MD_NT else 0) != k[0]:
+    cdef int form = known, x = cnp.PyArray_NDIM(a) - 2, y = cnp.PyArray_NDIM(b) - 2
+    m[0] = cnp.PyArray_DIM(a, x + 1 if form == MD_TN else x)
+    k[0] = cnp.PyArray_DIM(a, x if form == MD_TN else x + 1)
+    n[0] = cnp.PyArray_DIM(b, y if form == MD_NT else y + 1)
+    if cnp.PyArray_DIM(b, y + 1 if form == MD_NT else y) != k[0]:
         raise ValueError(f"matmul: inner sizes differ: a {shape_of(a)}, b {shape_of(b)}, {trans}")
     return form
 
@@ -423,6 +423,95 @@ def matmul(a, b, bias=None, *, trans="NN", bint relu=False):
     give_back(scratch)
     if verbose:
         report(f"matmul {('NN', 'NT', 'TN')[form]}", (m, k, n), start, 2.0 * m * n * k)
+    return c
+
+
+# ---- matmul_stack.h ---------------------------------------------------------------------------
+
+cdef bint matrices_lie(cnp.ndarray x, bint turned):
+    """Whether kernels can read each matrix of the stack x, or its transpose, where it is."""
+    cdef int last = cnp.PyArray_NDIM(x) - 1, column = last - turned, row = last - (not turned), i
+    cdef Py_ssize_t item = item_size(x), rows = cnp.PyArray_DIM(x, row)
+    cdef Py_ssize_t columns = cnp.PyArray_DIM(x, column)
+    if not cnp.PyArray_ISBEHAVED_RO(x):
+        return False
+    for i in range(last - 1):
+        if cnp.PyArray_STRIDE(x, i) % item:
+            return False
+    return ((columns <= 1 or cnp.PyArray_STRIDE(x, column) == item) and
+            (rows <= 1 or cnp.PyArray_STRIDE(x, row) == columns * item))
+
+
+cdef cnp.ndarray places(cnp.ndarray x, cnp.ndarray like):
+    """Where each matrix of the stack x begins, in elements, x broadcast to the stack `like`."""
+    cdef int ndim = cnp.PyArray_NDIM(like) - 2, lacks = ndim + 2 - cnp.PyArray_NDIM(x), d
+    cdef Py_ssize_t count = 1, item = item_size(x), i, at = 0
+    cdef Py_ssize_t step[MD_DIMS]
+    cdef Py_ssize_t index[MD_DIMS]
+    for d in range(ndim):
+        count *= cnp.PyArray_DIM(like, d)
+        index[d] = step[d] = 0
+        if d >= lacks and cnp.PyArray_DIM(x, d - lacks) > 1:
+            step[d] = cnp.PyArray_STRIDE(x, d - lacks) // item
+    cdef cnp.ndarray begins = new1(count, cnp.NPY_INT64)
+    cdef int64_t *begin = <int64_t *>data(begins)
+    for i in range(count):
+        begin[i] = at
+        for d in range(ndim - 1, -1, -1):
+            at += step[d]
+            index[d] += 1
+            if index[d] < cnp.PyArray_DIM(like, d):
+                break
+            at -= index[d] * step[d]
+            index[d] = 0
+    return begins
+
+
+def matmul_stack(a, b, *, trans="NN"):
+    """matmul of each matrix of the stack a (..., m, k) with that of b (..., k, n), stored as trans
+    says for all of them; the leading axes are broadcast. Returns (..., m, n).
+
+    A view is read as it lies if each of its matrices is contiguous, or the transpose of such a one;
+    unless both operands would then be stored transposed: of these, the smaller one is copied."""
+    cdef cnp.ndarray x = checked_real(a, "a")
+    cdef cnp.ndarray y = checked_real(b, "b")
+    check_types(y, "b", x, "a")
+    if cnp.PyArray_NDIM(x) < 2 or cnp.PyArray_NDIM(y) < 2:
+        raise ValueError(f"a and b must be stacks of matrices, got {shape_of(x)}, {shape_of(y)}")
+    cdef Py_ssize_t m, n, k
+    cdef int form = product_of(x, y, trans, &m, &n, &k)
+    try:
+        stack = np.broadcast_shapes(shape_of(x)[:cnp.PyArray_NDIM(x) - 2],
+                                    shape_of(y)[:cnp.PyArray_NDIM(y) - 2])
+    except ValueError:
+        raise ValueError(f"matmul: stacks do not broadcast: a {shape_of(x)}, "
+                         f"b {shape_of(y)}") from None
+    if not matrices_lie(x, False) and matrices_lie(x, True):
+        x, form = x.swapaxes(-1, -2), form ^ MD_TN
+    if not matrices_lie(y, False) and matrices_lie(y, True):
+        y, form = y.swapaxes(-1, -2), form ^ MD_NT
+    if form == (MD_NT | MD_TN):
+        if x.size < y.size:
+            x, form = x.swapaxes(-1, -2), MD_NT
+        else:
+            y, form = y.swapaxes(-1, -2), MD_TN
+    if not matrices_lie(x, False):
+        x = contiguous(x)
+    if not matrices_lie(y, False):
+        y = contiguous(y)
+    cdef cnp.ndarray c = empty((*stack, m, n), x.dtype)
+    cdef cnp.ndarray x_at = places(x, c), y_at = places(y, c)
+    cdef Py_ssize_t count = cnp.PyArray_SIZE(x_at)
+    cdef const md_kernels *t = kernels(x)
+    cdef void *scratch = take(t.matmul_stack_scratch(count, m, n, k, form), item_size(x))
+    cdef double start = now()
+    with nogil:
+        t.matmul_stack(data(c), data(x), data(y), <const Py_ssize_t *>data(x_at),
+                       <const Py_ssize_t *>data(y_at), count, m, n, k, form, scratch)
+    give_back(scratch)
+    if verbose:
+        report(f"matmul_stack {('NN', 'NT', 'TN')[form]}", (*stack, m, k, n), start,
+               2.0 * count * m * n * k)
     return c
 
 

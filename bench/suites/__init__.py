@@ -4,6 +4,7 @@ from importlib import import_module
 
 NAMES = (
     "matmul",
+    "matmul_stack",
     "conv2d",
     "mask",
     "dropout",

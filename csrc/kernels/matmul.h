@@ -217,6 +217,7 @@ static ptrdiff_t matmul_scratch(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form,
     return larger(larger(plain, turned), sparse_scratch(m, n, k, form));
 }
 
+/* What is planned, with the operands and the scratch that have come to it. */
 static void matmul_run(matmul_work *w)
 {
     w->shared = w->scratch + (ptrdiff_t)md_workers() * SCRATCH;
@@ -224,6 +225,12 @@ static void matmul_run(matmul_work *w)
     if (w->shares_b)
         md_parallel_for(w->slices * w->parts, (double)(w->k * w->n) / 2, share_item, w);
     md_parallel_for(w->blocks_down * w->blocks_across, w->cost, matmul_item, w);
+}
+
+/* Whether blocks are all there is to it, whatever the factors hold. */
+static int is_blocked(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
+{
+    return !may_be_listed(m, n, k, form) && !is_skinny(m, n, k, form) && !is_turned(m, n, form);
 }
 
 static void matmul(real *c, const real *a, const real *b, const real *bias, ptrdiff_t m,

@@ -113,9 +113,9 @@ INLINE ptrdiff_t columns_repaying_a(const matmul_work *w)
     return w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;
 }
 
-/* Each block reads its parts of a and b, so a worker alone makes no more than it must. The others
-   make some to spare, so that none waits for the last: but not where b comes from memory, and long
-   rows of a from a cache as far as that. */
+/* Each block reads its parts of a and b, so a worker alone makes no more than it must. Several make
+   some to spare, so that none waits for the last; but not where b comes from memory: each block
+   would read the rows of a again, which are as far away. */
 INLINE ptrdiff_t blocks_wanted(const matmul_work *w)
 {
     const ptrdiff_t workers = md_workers(), repaid = (ptrdiff_t)(w->cost / BLOCK_NS);

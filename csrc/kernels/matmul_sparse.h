@@ -57,6 +57,12 @@ static double share_of_nonzeros(const real *s, ptrdiff_t n)
 #define C_TURNED 0.15
 typedef enum { LIST_NEITHER, LIST_A, LIST_B } listing;
 
+/* Whether the factors are looked at, so that it is up to them. */
+INLINE int may_be_listed(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form)
+{
+    return most_nonzeros(m, n, k) >= 0 || (form == MD_TN && most_nonzeros(n, m, k) >= 0);
+}
+
 static listing listing_of(const real *a, const real *b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
                           int form, int plain)
 {

@@ -6,6 +6,7 @@
 #include "micro.h"
 #include "tiling.h"
 #include "matmul.h"
+#include "matmul_stack.h"
 #include "conv2d.h"
 #include "conv2d_backward.h"
 #include "winograd.h"

@@ -2,8 +2,6 @@
 
 import math
 
-import numpy as np
-
 from .. import _kernels
 from ..tensor import node
 from .broadcast import sum_to
@@ -74,7 +72,7 @@ def matmul(a, b):
         return linear(a, b)
     left = a.data.reshape(1, -1) if a.ndim == 1 else a.data
     right = b.data.reshape(-1, 1) if b.ndim == 1 else b.data
-    value = _stacked(left, right, "NN")
+    value = _kernels.matmul_stack(left, right)
     shape = value.shape
     squeezed = shape[: len(shape) - 2] + shape[-2:-1] * (a.ndim > 1) + shape[-1:] * (b.ndim > 1)
 
@@ -82,20 +80,9 @@ def matmul(a, b):
         dout = dout.reshape(shape)
         da = db = None
         if a.requires_grad:
-            da = sum_to(_stacked(dout, right, "NT"), left.shape).reshape(a.shape)
+            da = sum_to(_kernels.matmul_stack(dout, right, trans="NT"), left.shape).reshape(a.shape)
         if b.requires_grad:
-            db = sum_to(_stacked(left, dout, "TN"), right.shape).reshape(b.shape)
+            db = sum_to(_kernels.matmul_stack(left, dout, trans="TN"), right.shape).reshape(b.shape)
         return da, db
 
     return node(value.reshape(squeezed), (a, b), backward, "matmul")
-
-
-def _stacked(a, b, form):
-    """Products of stacks of matrices, their leading axes broadcast. form: as _kernels.matmul."""
-    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    m, n = a.shape[-1 if form == "TN" else -2], b.shape[-2 if form == "NT" else -1]
-    a, b = np.broadcast_to(a, stack + a.shape[-2:]), np.broadcast_to(b, stack + b.shape[-2:])
-    out = _kernels.empty((*stack, m, n), a.dtype)
-    for i in np.ndindex(stack):
-        out[i] = _kernels.matmul(a[i], b[i], trans=form)
-    return out
