@@ -368,18 +368,42 @@ cdef int product_of(cnp.ndarray a, cnp.ndarray b, object trans, Py_ssize_t *m, P
     known = _FORMS.get(trans)
     if known is None:
         raise ValueError(f"trans must be NN, NT or TN, got {trans!r}")
-    cdef int form = known, x = cnp.PyArray_NDIM(a) - 2, y = cnp.PyArray_NDIM(b) - 2
-    m[0] = cnp.PyArray_DIM(a, x + 1 if form == MD_TN else x)
-    k[0] = cnp.PyArray_DIM(a, x if form == MD_TN else x + 1)
-    n[0] = cnp.PyArray_DIM(b, y if form == MD_NT else y + 1)
-    if cnp.PyArray_DIM(b, y + 1 if form == MD_NT else y) != k[0]:
+    cdef int form = known, i = cnp.PyArray_NDIM(a) - 2, j = cnp.PyArray_NDIM(b) - 2
+    m[0] = cnp.PyArray_DIM(a, i + 1 if form == MD_TN else i)
+    k[0] = cnp.PyArray_DIM(a, i if form == MD_TN else i + 1)
+    n[0] = cnp.PyArray_DIM(b, j if form == MD_NT else j + 1)
+    if cnp.PyArray_DIM(b, j + 1 if form == MD_NT else j) != k[0]:
         raise ValueError(f"matmul: inner sizes differ: a {shape_of(a)}, b {shape_of(b)}, {trans}")
     return form
 
 
-cdef inline bint lies_turned(cnp.ndarray x):
-    """Whether kernels can read the transpose of x, and not x itself."""
-    return cnp.PyArray_ISFARRAY_RO(x) and not cnp.PyArray_ISCARRAY_RO(x)
+cdef bint matrices_lie(cnp.ndarray x, bint turned):
+    """Whether kernels can read the matrix x, or each of a stack, or its transpose, where it is."""
+    cdef int last = cnp.PyArray_NDIM(x) - 1, column = last - turned, row = last - (not turned), i
+    cdef Py_ssize_t item = item_size(x), rows = cnp.PyArray_DIM(x, row)
+    cdef Py_ssize_t columns = cnp.PyArray_DIM(x, column)
+    if not cnp.PyArray_ISBEHAVED_RO(x):
+        return False
+    for i in range(last - 1):
+        if cnp.PyArray_STRIDE(x, i) % item:
+            return False
+    return ((columns <= 1 or cnp.PyArray_STRIDE(x, column) == item) and
+            (rows <= 1 or cnp.PyArray_STRIDE(x, row) == columns * item))
+
+
+cdef tuple as_they_lie(cnp.ndarray x, cnp.ndarray y, int form):
+    """(x, y, form), with operands that lie transposed as they lie. There is no form for two such:
+    the smaller one is then left to be copied."""
+    if not matrices_lie(x, False) and matrices_lie(x, True):
+        x, form = x.swapaxes(-1, -2), form ^ MD_TN
+    if not matrices_lie(y, False) and matrices_lie(y, True):
+        y, form = y.swapaxes(-1, -2), form ^ MD_NT
+    if form == (MD_NT | MD_TN):
+        if x.size < y.size:
+            x, form = x.swapaxes(-1, -2), MD_NT
+        else:
+            y, form = y.swapaxes(-1, -2), MD_TN
+    return x, y, form
 
 
 cdef cnp.ndarray row_vector(object v, str name, cnp.ndarray like, str like_name, Py_ssize_t n):
@@ -401,16 +425,9 @@ def matmul(a, b, bias=None, *, trans="NN", bint relu=False):
     check_types(y, "b", x, "a")
     cdef Py_ssize_t m, n, k
     cdef int form = product_of(x, y, trans, &m, &n, &k)
-    if lies_turned(x):
-        x, form = x.T, form ^ MD_TN
-    if lies_turned(y):
-        y, form = y.T, form ^ MD_NT
-    if form == (MD_NT | MD_TN):
-        if m < n:
-            x, form = x.T, MD_NT
-        else:
-            y, form = y.T, MD_TN
-    x, y = contiguous(x), contiguous(y)
+    if not (matrices_lie(x, False) and matrices_lie(y, False)):
+        x, y, form = as_they_lie(x, y, form)
+        x, y = contiguous(x), contiguous(y)
     if bias is not None:
         bias = row_vector(bias, "bias", x, "a", n)
     cdef cnp.ndarray c = new2(m, n, cnp.PyArray_TYPE(x))
@@ -427,20 +444,6 @@ def matmul(a, b, bias=None, *, trans="NN", bint relu=False):
 
 
 # ---- matmul_stack.h ---------------------------------------------------------------------------
-
-cdef bint matrices_lie(cnp.ndarray x, bint turned):
-    """Whether kernels can read each matrix of the stack x, or its transpose, where it is."""
-    cdef int last = cnp.PyArray_NDIM(x) - 1, column = last - turned, row = last - (not turned), i
-    cdef Py_ssize_t item = item_size(x), rows = cnp.PyArray_DIM(x, row)
-    cdef Py_ssize_t columns = cnp.PyArray_DIM(x, column)
-    if not cnp.PyArray_ISBEHAVED_RO(x):
-        return False
-    for i in range(last - 1):
-        if cnp.PyArray_STRIDE(x, i) % item:
-            return False
-    return ((columns <= 1 or cnp.PyArray_STRIDE(x, column) == item) and
-            (rows <= 1 or cnp.PyArray_STRIDE(x, row) == columns * item))
-
 
 cdef cnp.ndarray places(cnp.ndarray x, cnp.ndarray like):
     """Where each matrix of the stack x begins, in elements, x broadcast to the stack `like`."""
@@ -486,15 +489,7 @@ def matmul_stack(a, b, *, trans="NN"):
     except ValueError:
         raise ValueError(f"matmul: stacks do not broadcast: a {shape_of(x)}, "
                          f"b {shape_of(y)}") from None
-    if not matrices_lie(x, False) and matrices_lie(x, True):
-        x, form = x.swapaxes(-1, -2), form ^ MD_TN
-    if not matrices_lie(y, False) and matrices_lie(y, True):
-        y, form = y.swapaxes(-1, -2), form ^ MD_NT
-    if form == (MD_NT | MD_TN):
-        if x.size < y.size:
-            x, form = x.swapaxes(-1, -2), MD_NT
-        else:
-            y, form = y.swapaxes(-1, -2), MD_TN
+    x, y, form = as_they_lie(x, y, form)
     if not matrices_lie(x, False):
         x = contiguous(x)
     if not matrices_lie(y, False):
