@@ -131,6 +131,11 @@ def normals(shape, seed=0, dtype=np.float32):
     return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
 
 
+def turned(x):
+    """x as the transpose, or a stack of transposes, of what it would be stored as."""
+    return np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2)
+
+
 def windows(y, pool):
     """y (n, oh, ow, c) as (n, oh/pool, ow/pool, pool*pool, c): windows that do not overlap."""
     n, oh, ow, c = y.shape

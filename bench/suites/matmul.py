@@ -56,9 +56,9 @@ def operands(case):
 
 
 def plain(case, a, b):
-    """Views of a and b as the (m, k) and (k, n) matrices they stand for."""
+    """Views of a and b as the (m, k) and (k, n) matrices, or stacks of such, they stand for."""
     form = case.spec[0]
-    return (a.T if form == "TN" else a), (b.T if form == "NT" else b)
+    return (a.swapaxes(-1, -2) if form == "TN" else a), (b.swapaxes(-1, -2) if form == "NT" else b)
 
 
 def verify(case, outputs):
@@ -78,7 +78,7 @@ def make_minidrop(case, a, b):
 
 def make_numpy(case, a, b):
     a, b = plain(case, a, b)
-    out = np.empty((a.shape[0], b.shape[1]), np.float32)
+    out = np.empty((*a.shape[:-1], b.shape[-1]), np.float32)
     return Task(lambda: np.matmul(a, b, out=out))
 
 

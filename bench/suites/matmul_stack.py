@@ -1,9 +1,8 @@
 """Float32 stacks of matrix products, named by form, number, and m x k x n of each: what the heads
 of attention take (scores, values, the gradient of the keys), small ones, and a few large ones."""
 
-import numpy as np
-
 from bench.suites.case import Case, Task, assert_close, normal
+from bench.suites.matmul import make_numpy, plain
 
 CONTESTANTS = ("minidrop", "numpy", "torch", "jax")
 
@@ -35,12 +34,6 @@ def operands(case):
     return a, b
 
 
-def plain(case, a, b):
-    """Views of a and b as the (count, m, k) and (count, k, n) stacks that they stand for."""
-    form = case.spec[0]
-    return (a.swapaxes(1, 2) if form == "TN" else a), (b.swapaxes(1, 2) if form == "NT" else b)
-
-
 def verify(case, outputs):
     a, b = plain(case, *operands(case))
     assert_close(outputs[0], a @ b, what=case.name)
@@ -54,12 +47,6 @@ def make_minidrop(case, a, b):
     from minidrop import _kernels
 
     return Task(lambda: _kernels.matmul_stack(a, b, trans=case.spec[0]))
-
-
-def make_numpy(case, a, b):
-    a, b = plain(case, a, b)
-    out = np.empty((*a.shape[:2], b.shape[2]), np.float32)
-    return Task(lambda: np.matmul(a, b, out=out))
 
 
 def make_torch(case, a, b):

@@ -49,25 +49,29 @@ static void stack_item(void *context, ptrdiff_t item, int worker)
     md_hold_workers(held);
 }
 
-/* Of one product, in ns. */
-INLINE double product_cost(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k)
-{
-    return chains_cost((double)m * (double)round_up(n, W), k);
-}
-
 INLINE int each_alone(ptrdiff_t count, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k)
 {
     return count >= MANY_PRODUCTS * md_workers() || product_cost(m, n, k) < BLOCK_NS;
 }
 
+/* What a worker that is alone needs: room, and the plan. */
+static void plan_alone(stack_work *w)
+{
+    const int held = md_hold_workers(1);
+    w->room = matmul_scratch(w->m, w->n, w->k, w->form, 0);
+    w->is_planned = is_blocked(w->m, w->n, w->k, w->form);
+    if (w->is_planned) w->plan = matmul_plan(w->m, w->n, w->k, w->form, 0);
+    md_hold_workers(held);
+}
+
 static ptrdiff_t matmul_stack_scratch(ptrdiff_t count, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
                                       int form)
 {
+    stack_work w = {.m = m, .n = n, .k = k, .form = form};
+    if (m == 0 || n == 0) return 0;
     if (!each_alone(count, m, n, k)) return matmul_scratch(m, n, k, form, 0);
-    const int workers = md_workers(), held = md_hold_workers(1);
-    const ptrdiff_t room = matmul_scratch(m, n, k, form, 0);
-    md_hold_workers(held);
-    return workers * room;
+    plan_alone(&w);
+    return md_workers() * w.room;
 }
 
 static void matmul_stack(real *c, const real *a, const real *b, const ptrdiff_t *a_at,
@@ -81,11 +85,7 @@ static void matmul_stack(real *c, const real *a, const real *b, const ptrdiff_t 
         for (ptrdiff_t i = 0; i < count; i++) stack_product(&w, i, scratch);
         return;
     }
-    const int held = md_hold_workers(1);
-    w.room = matmul_scratch(m, n, k, form, 0);
-    w.is_planned = is_blocked(m, n, k, form);
-    if (w.is_planned) w.plan = matmul_plan(m, n, k, form, 0);
-    md_hold_workers(held);
+    plan_alone(&w);
     w.each = larger(1, (ptrdiff_t)(ITEM_NS / cost));
     md_parallel_for(ceil_div(count, w.each), (double)count * cost, stack_item, &w);
 }

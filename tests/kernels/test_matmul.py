@@ -14,6 +14,7 @@ from helpers import (
     check_same_on_threads,
     integers,
     normals,
+    turned,
 )
 
 from minidrop import _kernels
@@ -237,11 +238,6 @@ def test_inputs_transposed_strided_read_only(isa):
     shifted = np.empty(a.nbytes + 1, np.uint8)[1:].view(np.float32).reshape(a.shape)
     shifted[...] = a  # not even aligned to a float
     np.testing.assert_array_equal(_kernels.matmul(shifted, b), expected)
-
-
-def turned(x):
-    """x as the transpose of what it would be stored as."""
-    return np.ascontiguousarray(x.T).T
 
 
 @pytest.mark.parametrize("form", FORMS)

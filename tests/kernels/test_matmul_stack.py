@@ -12,6 +12,7 @@ from helpers import (
     check_same_on_threads,
     integers,
     normals,
+    turned,
 )
 
 from minidrop import _kernels
@@ -42,11 +43,6 @@ def one_by_one(a, b, form):
     for i in np.ndindex(stack):
         c[i] = _kernels.matmul(a[i], b[i], trans=form)
     return c
-
-
-def turned(x):
-    """x as the transposes of what its matrices would be stored as."""
-    return np.ascontiguousarray(x.swapaxes(-1, -2)).swapaxes(-1, -2)
 
 
 @pytest.mark.parametrize("form", FORMS)
