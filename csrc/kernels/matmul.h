@@ -104,7 +104,7 @@ static void ask_for_next(md_tile *t, const matmul_work *w, const matmul_place *p
     const ptrdiff_t size = sizeof(real), steps = p->k * down;        /* of a panel */
     const int beside = w->is_far && !w->shares_b && p->cols < w->n;
 
-    if (w->shares_b && w->k * w->n > FAR_REALS && panel + 1 < panels) {   /* too far to wait for */
+    if (w->shares_b && panel + 1 < panels) {       /* the next panel, out of L2 by now */
         ask_in_steps(t, t->b + NR * p->k, NR * p->k * size, steps);
         return;
     }
@@ -123,9 +123,13 @@ static void ask_for_next(md_tile *t, const matmul_work *w, const matmul_place *p
     if (!one_slice) return;
     if (w->form == MD_NT && !w->shares_b)          /* the next panel */
         ask_in_steps(t, w->b.data + (p->j0 + (panel + 1) * NR) * w->k, NR * p->k * size, steps);
-    const int at_end = panel + 1 == panels && j1 == w->n;
-    if (at_end && i1 < w->m && w->form != MD_TN && !w->copies_a)   /* the block below */
+    if (panel + 1 < panels || j1 < w->n || i1 == w->m) return;       /* the block below */
+    if (w->form != MD_TN)
         ask_in_steps(t, w->a + i1 * w->k, smaller(p->rows, w->m - i1) * p->k * size, steps);
+    else if (w->copies_a) {
+        ask_in_tiles(t, w->a + i1, w->m * size);
+        t->ask_tile = ceil_div(p->rows * size, down);
+    }
 }
 
 /* ---- c ---- */

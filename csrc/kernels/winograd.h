@@ -24,12 +24,17 @@
 #include "winograd_tiles.h"
 #include "winograd_weights.h"
 
+/* So many reals of u are no longer in L2 when a block comes to them again: while a tile goes by,
+   its slice of the next panel is asked for, and by the tile below that of the one after. */
+enum { FAR_WEIGHTS = 1 << 18 };
+
 /* Columns of c = a . u at a point, whole vectors from the group's first on: c (rows, cols),
    a (rows, k). */
 static void point_product(real *c, ptrdiff_t c_row, const real *a, ptrdiff_t a_row,
                           const point_weights *u, int point, ptrdiff_t rows, channel_group cols)
 {
     const ptrdiff_t k = u->rows, last = round_up(cols.first + cols.count, W);
+    const int is_far = POINTS2 * u->point > FAR_WEIGHTS;
     const md_run run = {0, 0};
     md_tile t = {.a_row = a_row, .a_step = 1, .b_step = u->panel, .runs = &run, .nruns = 1,
                  .c_row = c_row};
@@ -37,10 +42,12 @@ static void point_product(real *c, ptrdiff_t c_row, const real *a, ptrdiff_t a_r
         t.cols = smaller(u->panel - j % u->panel, last - j);
         for (ptrdiff_t first = 0; first < k || first == 0; first += SLICE) {
             t.k = smaller(SLICE, k - first);
+            const ptrdiff_t slice = t.k * u->panel;
             t.a = a + first;
             t.b = u->u + point * u->point + u_at(u, first, j);
             t.c = c + j;
             t.resume = first > 0;
+            if (is_far) ask_in_steps(&t, t.b + slice, slice * (ptrdiff_t)sizeof(real), t.k);
             tile_column(&t, rows);
         }
     }
