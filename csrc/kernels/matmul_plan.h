@@ -9,7 +9,8 @@
 #include "tiling.h"
 
 enum { KC = 512, MC = 256, NC = 2048, FAR_REALS = 1 << 20 };
-enum { LONG_KC = 1024, LOW_MC = 128 }; /* where blocks of a long k share b: c waits less often */
+/* Where blocks of a long k share b: c waits less often. Where it does, L2 holds it too. */
+enum { LONG_KC = 1024, LOW_MC = 128, LOWEST_MC = 84 };
 /* Rows of c that repay a copy of b: fewer where a panel's rows are one line each, which lie so far
    apart in b that L1 holds few of them. */
 enum { REPAY = (NV * W > LINE_REALS ? 24 : 8) * MR };
@@ -104,12 +105,14 @@ INLINE ptrdiff_t slice_alone(const matmul_work *w)
 /* So many columns of c repay a copy of a, of which little is gained where a tile reads it at its
    pace. Fewer where rows collide, for which tiles are low, and fewest if these wait for a b from
    memory as well; and in TN, where a step of k is a line somewhere else, if a tile takes less than
-   most of it. */
+   most of it; those of a long slice fall on few sets of L2 if a row takes 2 KB, or 4 and more. */
 INLINE ptrdiff_t columns_repaying_a(const matmul_work *w)
 {
+    const int is_long = w->k > KC * w->slices;
     if (w->rows_asked) return ALONE;
     if (w->form != MD_TN) return !rows_collide(w->k) ? 768 : w->is_far ? 256 : 512;
-    if (2 * MR > LINE_REALS) return 768;
+    if (2 * MR > LINE_REALS)
+        return is_long && rows_collide(w->m) ? 256 : is_long && rows_collide(2 * w->m) ? 512 : 768;
     return w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;
 }
 
@@ -127,7 +130,8 @@ INLINE ptrdiff_t blocks_wanted(const matmul_work *w)
 static void matmul_blocks(matmul_work *w)
 {
     const int is_long = w->k > KC && w->m > MC;          /* what is copied of b is then shared */
-    ptrdiff_t down = ceil_div(w->m, is_long ? LOW_MC : MC);
+    const ptrdiff_t highest = !is_long ? MC : w->k <= LONG_KC ? LOW_MC : LOWEST_MC;
+    ptrdiff_t down = ceil_div(w->m, highest);
     const ptrdiff_t widest = blocks_share(w, down) ? NC : columns_alone(w);
     ptrdiff_t across = w->is_flat ? 1 : ceil_div(w->n, widest);
     const ptrdiff_t wanted = blocks_wanted(w);
@@ -139,6 +143,7 @@ static void matmul_blocks(matmul_work *w)
         else break;
     }
     /* Some more where that shares c out more evenly: 3 blocks would leave one of 2 workers idle. */
+    if (across == 1 && down > md_workers()) down = round_up(down, md_workers());
     ptrdiff_t share = wanted > 1 ? largest_share(w, down, across) : 0;
     for (ptrdiff_t more = across + 1; share && down * more <= 2 * wanted; more++) {
         const ptrdiff_t its_share = largest_share(w, down, more);
