@@ -13,7 +13,7 @@
 #include "cipher.h"
 
 enum {
-    STRIP = 16 * MASK_CHUNK,             /* elements that are decided together */
+    STRIP = 16 * SIDE * MASK_CHUNK,      /* elements that are decided together */
     STRIP_WORDS = STRIP / 32,
     MASK_ITEM = 1 << 16                  /* elements of an item of the parallel loop */
 };
@@ -35,7 +35,7 @@ static mask_law mask_law_of(const md_stream *s, uint64_t threshold)
 {
     mask_law law = {.cipher = cipher_of(s, 0), .all = threshold ? ~(uint32_t)0 : 0};
     if ((uint32_t)threshold) law.vectors = rng_vectors_per_chunk((uint32_t)threshold);
-    law.words = STRIP_WORDS / (int)larger(1, law.vectors);
+    law.words = SUPERBLOCK_WORDS / (int)larger(1, law.vectors);
     for (int i = 0; i < FIRST_DIGITS; i++) law.digits[i] = -(uint32_t)(threshold >> (31 - i) & 1);
     law.later = (uint32_t)threshold << FIRST_DIGITS;
     if (law.later) law.late = cipher_of(s, 1);
@@ -73,7 +73,7 @@ INLINE void decide_group(uint32_t *bits, uint32_t *open, const vu *x, int g, int
 INLINE void decide(uint32_t *bits, uint32_t *open, const cipher *c, uint64_t number, int vectors,
                    const uint32_t *threshold, const int side)
 {
-    const int words = STRIP_WORDS / vectors;
+    const int words = SUPERBLOCK_WORDS / vectors;
     for (int g = 0; g < WORD_GROUPS; g++) {
         vu x[BLOCK_WORDS], y[BLOCK_WORDS];
         draw(x, side > 1 ? y : NULL, c, number, g);
@@ -127,15 +127,14 @@ INLINE void decide_late(uint32_t *bits, const mask_law *law, uint64_t strip, con
     for (int i = 0; i < WORD_LANES; i++) bits[e[i] / 32] |= (less[i] & 1) << e[i] % 32;
 }
 
-/* Superblock `number` of those that a law draws, and the next where two go by side by side; a strip
-   of one digit has but one. */
+/* Superblock `number` of those that a law draws, and the next where two go by side by side. */
 INLINE void decide_superblocks(uint32_t *bits, uint32_t *open, const mask_law *law,
                                uint64_t number, const int side)
 {
     const cipher *c = &law->cipher;
     switch (law->vectors) {
     case 0: for (int i = 0; i < side * law->words; i++) bits[i] = law->all; break;
-    case 1: decide(bits, NULL, c, number, 1, law->digits, 1); break;
+    case 1: decide(bits, NULL, c, number, 1, law->digits, side); break;
     case 2: decide(bits, NULL, c, number, 2, law->digits, side); break;
     case 4: decide(bits, NULL, c, number, 4, law->digits, side); break;
     default: decide(bits, open, c, number, 8, law->digits, side);
@@ -149,7 +148,7 @@ static void strip_bits(uint32_t bits[STRIP_WORDS], const mask_law *law, uint64_t
     const int words = law->words;
     uint32_t open[STRIP_WORDS];
     for (int s = from, side; s < to; s += side) {
-        const uint64_t number = strip * (uint64_t)law->vectors + (uint64_t)s;
+        const uint64_t number = strip * (uint64_t)(SIDE * law->vectors) + (uint64_t)s;
         uint32_t *to_bits = bits + s * words, *to_open = open + s * words;
         side = s + SIDE <= to ? SIDE : 1;
         if (side < SIDE) decide_superblocks(to_bits, to_open, law, number, 1);
