@@ -13,7 +13,8 @@
 #include "cipher.h"
 
 enum {
-    STRIP = 16 * SIDE * MASK_CHUNK,      /* elements that are decided together */
+    STRIP = 16 * SIDE * MASK_CHUNK,      /* elements that are decided together: by SIDE superblocks
+                                            for each of a chunk's vectors */
     STRIP_WORDS = STRIP / 32,
     MASK_ITEM = 1 << 16                  /* elements of an item of the parallel loop */
 };

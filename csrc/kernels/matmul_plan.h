@@ -9,7 +9,8 @@
 #include "tiling.h"
 
 enum { KC = 512, MC = 256, NC = 2048, FAR_REALS = 1 << 20 };
-/* Where blocks of a long k share b: c waits less often. Where it does, L2 holds it too. */
+/* Where blocks of a long k share b: low ones, so that c waits less often between slices of k; and
+   lower where it does wait, in L2 beside a's slice. */
 enum { LONG_KC = 1024, LOW_MC = 128, LOWEST_MC = 84 };
 /* Rows of c that repay a copy of b: fewer where a panel's rows are one line each, which lie so far
    apart in b that L1 holds few of them. */
@@ -105,14 +106,17 @@ INLINE ptrdiff_t slice_alone(const matmul_work *w)
 /* So many columns of c repay a copy of a, of which little is gained where a tile reads it at its
    pace. Fewer where rows collide, for which tiles are low, and fewest if these wait for a b from
    memory as well; and in TN, where a step of k is a line somewhere else, if a tile takes less than
-   most of it; those of a long slice fall on few sets of L2 if a row takes 2 KB, or 4 and more. */
+   most of it, or if those of a long slice fall on few sets of L2, as rows of whole 2 KB do, and of
+   whole 4 KB the more. */
 INLINE ptrdiff_t columns_repaying_a(const matmul_work *w)
 {
-    const int is_long = w->k > KC * w->slices;
+    const int long_slices = w->k > KC * w->slices;
     if (w->rows_asked) return ALONE;
     if (w->form != MD_TN) return !rows_collide(w->k) ? 768 : w->is_far ? 256 : 512;
-    if (2 * MR > LINE_REALS)
-        return is_long && rows_collide(w->m) ? 256 : is_long && rows_collide(2 * w->m) ? 512 : 768;
+    if (2 * MR > LINE_REALS) {
+        if (!long_slices || !rows_collide(2 * w->m)) return 768;
+        return rows_collide(w->m) ? 256 : 512;
+    }
     return w->m > NEAR_REALS ? 2 * NR : PTRDIFF_MAX;
 }
 

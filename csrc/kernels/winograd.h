@@ -24,8 +24,8 @@
 #include "winograd_tiles.h"
 #include "winograd_weights.h"
 
-/* So many reals of u are no longer in L2 when a block comes to them again: while a tile goes by,
-   its slice of the next panel is asked for, and by the tile below that of the one after. */
+/* More reals of u than these have left L2 when a block comes to them again. So each tile of a
+   column asks for a slice of them: the first for the next one, the second for that behind it. */
 enum { FAR_WEIGHTS = 1 << 18 };
 
 /* Columns of c = a . u at a point, whole vectors from the group's first on: c (rows, cols),
