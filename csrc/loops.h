@@ -7,14 +7,17 @@
 #ifndef MD_LOOPS_H
 #define MD_LOOPS_H
 
-/* Loops that are unrolled at once, and by four. Clang reads gcc's pragma too, but only after it has
-   given arrays their place; and of several steps it would have more in registers than there are. */
+/* Loops that are unrolled at once, by four, and not at all. Clang reads gcc's pragma too, but only
+   after it has given arrays their place; and of several steps it would have more in registers than
+   there are. */
 #if defined(__clang__)
 #define MD_UNROLLED _Pragma("clang loop unroll(full)")
 #define MD_UNROLLED_BY_4 _Pragma("clang loop unroll(disable)")
+#define MD_ROLLED _Pragma("clang loop unroll(disable)")
 #else
 #define MD_UNROLLED _Pragma("GCC unroll 16")
 #define MD_UNROLLED_BY_4 _Pragma("GCC unroll 4")
+#define MD_ROLLED _Pragma("GCC unroll 1")
 #endif
 
 /* A short loop over vectors in an array, unrolled before the array is given its place: it would

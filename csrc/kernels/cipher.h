@@ -8,7 +8,7 @@
 #define MD_CIPHER_H
 
 #include "../rng.h"
-#include "../vec.h"
+#include "select.h"
 
 enum {
     WORD_LANES = VB / 4,                 /* 32-bit lanes of a vector */
@@ -102,33 +102,55 @@ INLINE void finish_blocks(vu *x, const cipher *s, const block_numbers *n)
         x[i] += i == 12 ? n->low : i == 13 ? n->high : s->state[i];
 }
 
-/* The blocks of these numbers: x[v] is word v of each. With y, also those of n[1]. */
-INLINE void blocks(vu *x, vu *y, const cipher *s, const block_numbers *n)
+enum { ROUNDS = 2 * DOUBLE_ROUNDS };
+INLINE void turn(vu *x, vu *y, int r)
+{
+    if (r % 2) {
+        diagonals(x, y);
+    } else {
+        columns_0_1(x, y);
+        if (r) columns_2_3(x, y);        /* begin_blocks has them turned */
+    }
+}
+
+/* The blocks of these numbers: x[v] is word v of each. With y, also those of n[1]. With `beside`,
+   so many words of it are selected meanwhile, in one place of the code: it is by the place that a
+   processor learns what will be loaded next. */
+INLINE void blocks(vu *x, vu *y, const cipher *s, const block_numbers *n, selection *beside,
+                   ptrdiff_t words)
 {
     begin_blocks(x, s, n);
     if (y) begin_blocks(y, s, n + 1);
-    columns_0_1(x, y);
-    diagonals(x, y);
-    MD_UNROLLED for (int r = 1; r < DOUBLE_ROUNDS; r++)
-        columns_0_1(x, y), columns_2_3(x, y), diagonals(x, y);
+    if (beside)
+        MD_ROLLED for (int r = 0; r < ROUNDS; r++) {
+            turn(x, y, r);
+            select_piece(beside, words, r, ROUNDS);
+        }
+    else
+        MD_UNROLLED for (int r = 0; r < ROUNDS; r++) turn(x, y, r);
     finish_blocks(x, s, n);
     if (y) finish_blocks(y, s, n + 1);
 }
 
-INLINE block_numbers numbers_from(uint64_t block)
+INLINE vu lane_words(void)               /* 0, 1, 2 .. */
 {
     vu lane;
     for (int i = 0; i < WORD_LANES; i++) lane[i] = (uint32_t)i;
-    return (block_numbers){lane + set1u((uint32_t)block), set1u((uint32_t)(block >> 32))};
+    return lane;
+}
+INLINE block_numbers numbers_from(uint64_t block)
+{
+    return (block_numbers){lane_words() + set1u((uint32_t)block), set1u((uint32_t)(block >> 32))};
 }
 
 /* Group g of superblock `number`: WORD_LANES of its 16 blocks, the 16 words of each. With y, also
    those of the next. */
-INLINE void draw(vu *x, vu *y, const cipher *s, uint64_t number, int g)
+INLINE void draw(vu *x, vu *y, const cipher *s, uint64_t number, int g, selection *beside,
+                 ptrdiff_t words)
 {
     const uint64_t block = number * BLOCKS + (uint64_t)(g * WORD_LANES);
     const block_numbers n[2] = {numbers_from(block), numbers_from(block + BLOCKS)};
-    blocks(x, y, s, n);
+    blocks(x, y, s, n, beside, words);
 }
 
 /* The words of a superblock, in the order of the stream. */
@@ -136,7 +158,7 @@ INLINE void superblock(uint32_t words[SUPERBLOCK_WORDS], const cipher *s, uint64
 {
     for (int g = 0; g < WORD_GROUPS; g++) {
         vu x[BLOCK_WORDS];
-        draw(x, NULL, s, number, g);
+        draw(x, NULL, s, number, g, NULL, 0);
         for (int v = 0; v < BLOCK_WORDS; v++) storeu(words + v * BLOCKS + g * WORD_LANES, x[v]);
     }
 }

@@ -10,16 +10,9 @@
 #ifndef MD_MASK_H
 #define MD_MASK_H
 
-#include "cipher.h"
+#include "open_words.h"
 
-enum {
-    STRIP = 16 * SIDE * MASK_CHUNK,      /* elements that are decided together: by SIDE superblocks
-                                            for each of a chunk's vectors */
-    STRIP_WORDS = STRIP / 32,
-    MASK_ITEM = 1 << 16                  /* elements of an item of the parallel loop */
-};
-
-typedef uint16_t half_words __attribute__((vector_size(VB / 2), aligned(2), may_alias));
+enum { MASK_ITEM = 1 << 16 };            /* elements of an item of the parallel loop */
 
 /* ---- decisions ---- */
 
@@ -56,124 +49,109 @@ INLINE vu less_than(const vu *u, const uint32_t *threshold, int n, vu *open)
     return less;
 }
 
-/* What group g of a superblock's words says of its chunks, of `vectors` vectors each. open, where
-   wanted: where all digits are the threshold's. */
-INLINE void decide_group(uint32_t *bits, uint32_t *open, const vu *x, int g, int vectors,
+/* What group g of a superblock's words says of its chunks, of `vectors` vectors each, to the words
+   of a strip from `at` on. open, where wanted: gets those where all digits are the threshold's. */
+INLINE void decide_group(uint32_t *bits, int at, open_words *open, const vu *x, int g, int vectors,
                          const uint32_t *threshold)
 {
     for (int v = 0; v < BLOCK_WORDS; v += vectors) {
-        const int at = v / vectors * CHUNK_WORDS + g * WORD_LANES;
+        const int word = at + v / vectors * CHUNK_WORDS + g * WORD_LANES;
         vu same;
-        storeu(bits + at, less_than(x + v, threshold, vectors, &same));
-        if (open) storeu(open + at, same);
+        storeu(bits + word, less_than(x + v, threshold, vectors, &same));
+        if (open) append_open(open, same, lane_words() + set1u((uint32_t)word));
     }
 }
 
+/* Words of a strip that are selected while a vector of blocks of the next is drawn. Where there are
+   later digits, one element of 256 needs a lane for them. */
+INLINE int words_beside(int vectors)
+{
+    const int late = vectors < FIRST_DIGITS ? 0 : STRIP / 256 / WORD_LANES;
+    return STRIP_WORDS / (SIDE * vectors * WORD_GROUPS + late);
+}
+
 /* The chunks of a superblock, or of two that are drawn side by side; vectors and side are to be
-   constants. */
-INLINE void decide(uint32_t *bits, uint32_t *open, const cipher *c, uint64_t number, int vectors,
-                   const uint32_t *threshold, const int side)
+   constants, and so is whether there is a `beside`. */
+INLINE void decide(uint32_t *bits, int at, open_words *open, const cipher *c, uint64_t number,
+                   int vectors, const uint32_t *threshold, const int side, selection *beside)
 {
     const int words = SUPERBLOCK_WORDS / vectors;
     for (int g = 0; g < WORD_GROUPS; g++) {
         vu x[BLOCK_WORDS], y[BLOCK_WORDS];
-        draw(x, side > 1 ? y : NULL, c, number, g);
-        decide_group(bits, open, x, g, vectors, threshold);
-        if (side > 1)
-            decide_group(bits + words, open ? open + words : NULL, y, g, vectors, threshold);
+        draw(x, side > 1 ? y : NULL, c, number, g, beside, words_beside(vectors));
+        decide_group(bits, at, open, x, g, vectors, threshold);
+        if (side > 1) decide_group(bits, at + words, open, y, g, vectors, threshold);
     }
 }
 
-/* Which words of a vector are not 0: bit i is lane i. */
-INLINE uint32_t not_zero(vu v)
+INLINE void fill_words(uint32_t *words, uint32_t word, int n)
 {
-#if defined(MD_AVX512)
-    return _mm512_test_epi32_mask((__m512i)v, (__m512i)v);
-#elif defined(MD_AVX2)
-    return 0xff ^ (uint32_t)_mm256_movemask_ps((__m256)(v == 0));
-#else
-    uint32_t bits = 0;
-    for (int i = 0; i < WORD_LANES; i++) bits |= (uint32_t)(v[i] != 0) << i;
-    return bits;
-#endif
-}
-
-/* The elements of a strip that are 1 in words from .. to of `open`; returns how many. One word in
-   eight has an element, and few have two. */
-INLINE int open_elements(uint16_t e[STRIP], const uint32_t *open, int from, int to)
-{
-    uint64_t some[STRIP_WORDS / 64] = {0};
-    int n = 0;
-    for (int i = from; i < to; i += WORD_LANES)
-        some[i / 64] |= (uint64_t)not_zero(*(const vu_any *)(open + i)) << i % 64;
-    for (int i = 0; i < STRIP_WORDS; i += 64)
-        for (uint64_t words = some[i / 64]; words; words &= words - 1) {
-            const int word = i + __builtin_ctzll(words);
-            uint32_t left = open[word];
-            do e[n++] = (uint16_t)(word * 32 + __builtin_ctz(left));
-            while (left &= left - 1);
-        }
-    return n;
-}
-
-/* Decide a vector of elements of a strip by their later digits. */
-INLINE void decide_late(uint32_t *bits, const mask_law *law, uint64_t strip, const uint16_t *e)
-{
-    const vu element = __builtin_convertvector(*(const half_words *)e, vu);
-    const block_numbers number = {element + set1u((uint32_t)(strip * STRIP)),
-                                  set1u((uint32_t)(strip * STRIP >> 32))};
-    vu x[BLOCK_WORDS];
-    blocks(x, NULL, &law->late, &number);
-    const vu less = (vu)(x[0] < set1u(law->later));
-    for (int i = 0; i < WORD_LANES; i++) bits[e[i] / 32] |= (less[i] & 1) << e[i] % 32;
+    for (int i = 0; i < n; i++) words[i] = word;
 }
 
 /* Superblock `number` of those that a law draws, and the next where two go by side by side. */
-INLINE void decide_superblocks(uint32_t *bits, uint32_t *open, const mask_law *law,
-                               uint64_t number, const int side)
+INLINE void decide_superblocks(uint32_t *bits, int at, open_words *open, const mask_law *law,
+                               uint64_t number, const int side, selection *beside)
 {
     const cipher *c = &law->cipher;
+    const uint32_t *t = law->digits;
     switch (law->vectors) {
-    case 0: for (int i = 0; i < side * law->words; i++) bits[i] = law->all; break;
-    case 1: decide(bits, NULL, c, number, 1, law->digits, side); break;
-    case 2: decide(bits, NULL, c, number, 2, law->digits, side); break;
-    case 4: decide(bits, NULL, c, number, 4, law->digits, side); break;
-    default: decide(bits, open, c, number, 8, law->digits, side);
+    case 0: fill_words(bits + at, law->all, side * law->words); break;
+    case 1: decide(bits, at, NULL, c, number, 1, t, side, beside); break;
+    case 2: decide(bits, at, NULL, c, number, 2, t, side, beside); break;
+    case 4: decide(bits, at, NULL, c, number, 4, t, side, beside); break;
+    default: decide(bits, at, open, c, number, 8, t, side, beside);
+    }
+}
+
+/* Decide the open elements of a strip by their later digits, a vector of words at a time: of each
+   its first, and what is left of it goes back to the others. */
+INLINE void decide_open(uint32_t *bits, open_words *open, const mask_law *law, uint64_t strip,
+                        selection *beside)
+{
+    while (open->n > WORD_LANES) {
+        const int from = open->n - WORD_LANES;
+        const vu elements = *(const vu_any *)(open->elements + from);
+        const vu at = *(const vu_any *)(open->at + from);
+        const vu first = elements & -elements;
+        const vu element = at * set1u(32) + bit_number(first);
+        const block_numbers number = {element + set1u((uint32_t)(strip * STRIP)),
+                                      set1u((uint32_t)(strip * STRIP >> 32))};
+        vu x[BLOCK_WORDS];
+        blocks(x, NULL, &law->late, &number, beside, words_beside(FIRST_DIGITS));
+        const vu kept = (vu)(x[0] < set1u(law->later)) & first;
+        for (int i = 0; i < WORD_LANES; i++) bits[at[i]] |= kept[i];
+        open->n = (int)larger(from, WORD_LANES);
+        append_open(open, elements ^ first, at);
     }
 }
 
 /* The bits of a strip: of its superblocks from .. to. */
-static void strip_bits(uint32_t bits[STRIP_WORDS], const mask_law *law, uint64_t strip, int from,
-                       int to)
+INLINE void strip_bits(uint32_t bits[STRIP_WORDS], const mask_law *law, uint64_t strip, int from,
+                       int to, selection *beside)
 {
-    const int words = law->words;
-    uint32_t open[STRIP_WORDS];
+    open_words open;
+    no_open_words(&open);
     for (int s = from, side; s < to; s += side) {
         const uint64_t number = strip * (uint64_t)(SIDE * law->vectors) + (uint64_t)s;
-        uint32_t *to_bits = bits + s * words, *to_open = open + s * words;
-        side = s + SIDE <= to ? SIDE : 1;
-        if (side < SIDE) decide_superblocks(to_bits, to_open, law, number, 1);
-        else decide_superblocks(to_bits, to_open, law, number, SIDE);
+        const int at = s * law->words;
+        side = !beside && s + SIDE <= to ? SIDE : 1;
+        if (side < SIDE) decide_superblocks(bits, at, &open, law, number, 1, beside);
+        else decide_superblocks(bits, at, &open, law, number, SIDE, beside);
     }
-    if (law->later == 0) return;
-
-    uint16_t e[STRIP + WORD_LANES];
-    int n = open_elements(e, open, from * words, to * words);
-    for (; n % WORD_LANES; n++) e[n] = e[n - 1];             /* once more changes nothing */
-    for (int i = 0; i < n; i += WORD_LANES) decide_late(bits, law, strip, e + i);
+    if (law->later) decide_open(bits, &open, law, strip, beside);
 }
 
-/* Bits of the mask from element `first` to the end of its strip, or n of them: element `first` is
-   bit 0, and the last word ends in zeros. Returns how many. */
-static ptrdiff_t draw_strip(uint32_t bits[STRIP_WORDS + 1], const mask_law *law, uint64_t first,
-                            ptrdiff_t n)
+/* draw_strip, or draw_strip_beside where there is a selection. */
+INLINE ptrdiff_t draw_strip_and(uint32_t bits[STRIP_WORDS + 1], const mask_law *law,
+                                uint64_t first, ptrdiff_t n, selection *beside)
 {
     const ptrdiff_t before = (ptrdiff_t)(first % STRIP), skip = before / 32;
     const ptrdiff_t decided = 32 * law->words;               /* by a superblock */
     const int shift = (int)(before % 32);
     n = smaller(n, STRIP - before);
     strip_bits(bits, law, first / STRIP, (int)(before / decided),
-               (int)ceil_div(before + n, decided));
+               (int)ceil_div(before + n, decided), beside);
     if (before) {
         bits[STRIP_WORDS] = 0;
         for (ptrdiff_t i = 0; i < ceil_div(n, 32); i++) {
@@ -182,6 +160,26 @@ static ptrdiff_t draw_strip(uint32_t bits[STRIP_WORDS + 1], const mask_law *law,
         }
     }
     if (n % 32) bits[n / 32] &= ((uint32_t)1 << n % 32) - 1;
+    return n;
+}
+
+/* Bits of the mask from element `first` to the end of its strip, or n of them: element `first` is
+   bit 0, and the last word ends in zeros. Returns how many. */
+static ptrdiff_t draw_strip(uint32_t bits[STRIP_WORDS + 1], const mask_law *law, uint64_t first,
+                            ptrdiff_t n)
+{
+    return draw_strip_and(bits, law, first, n, NULL);
+}
+
+/* The same, while a selection goes on. Not where registers are few and most of the time goes into
+   drawing. */
+static ptrdiff_t draw_strip_beside(uint32_t bits[STRIP_WORDS + 1], const mask_law *law,
+                                   uint64_t first, ptrdiff_t n, selection *beside)
+{
+    if (SIDE == 1 && law->vectors == FIRST_DIGITS) return draw_strip(bits, law, first, n);
+    selection own = *beside;                                 /* in registers */
+    n = draw_strip_and(bits, law, first, n, &own);
+    *beside = own;
     return n;
 }
 

@@ -37,6 +37,23 @@ def test_values(isa, p, dtype):
         assert_same_bits(_kernels.dropout_backward(x, bits, p), y)
 
 
+@pytest.mark.parametrize("law", [None, (1.5, 0.25, -2.0)], ids=["plain", "shifted"])
+@pytest.mark.parametrize("p", [0.5, 0.25, 0.0625, 0.1])
+@pytest.mark.parametrize(
+    "n, first", [(16_385, 0), (49_152, 0), (50_001, 16_384), (40_007, 5), (33_000, 16_383)]
+)
+def test_several_strips(isa, n, first, p, law):
+    x = normals(n, n)
+    y, bits = _kernels.dropout_forward(x, p, *ADDRESS, first, law=law)
+    assert_same_bits(bits, _kernels.mask_bits(n, p, *ADDRESS, first))
+    factor, shift, dropped = (np.float32(v) for v in law or (scale(p), 0, 0))
+    keeps = kept(n, p, first)
+    assert_same_bits(y[~keeps], np.full(n - keeps.sum(), dropped))
+    product = x[keeps].astype(np.float64) * factor  # exact
+    error = np.abs(y[keeps] - (product + shift))
+    assert (error <= np.finfo(np.float32).eps * (np.abs(product) + abs(shift))).all()
+
+
 @pytest.mark.parametrize("n", [*range(70), 511, 512, 513, 1023, 1025, 8191, 8193, 70_001])
 def test_isas_are_equal(n):
     x = normals(n, n)
