@@ -103,7 +103,7 @@ INLINE void finish_blocks(vu *x, const cipher *s, const block_numbers *n)
 }
 
 enum { ROUNDS = 2 * DOUBLE_ROUNDS };
-INLINE void turn(vu *x, vu *y, int r)
+INLINE void chacha_round(vu *x, vu *y, int r)
 {
     if (r % 2) {
         diagonals(x, y);
@@ -123,11 +123,11 @@ INLINE void blocks(vu *x, vu *y, const cipher *s, const block_numbers *n, select
     if (y) begin_blocks(y, s, n + 1);
     if (beside)
         MD_ROLLED for (int r = 0; r < ROUNDS; r++) {
-            turn(x, y, r);
+            chacha_round(x, y, r);
             select_piece(beside, words, r, ROUNDS);
         }
     else
-        MD_UNROLLED for (int r = 0; r < ROUNDS; r++) turn(x, y, r);
+        MD_UNROLLED for (int r = 0; r < ROUNDS; r++) chacha_round(x, y, r);
     finish_blocks(x, s, n);
     if (y) finish_blocks(y, s, n + 1);
 }

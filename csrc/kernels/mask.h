@@ -131,7 +131,7 @@ INLINE void strip_bits(uint32_t bits[STRIP_WORDS], const mask_law *law, uint64_t
                        int to, selection *beside)
 {
     open_words open;
-    no_open_words(&open);
+    no_open_words(&open, from * law->words);
     for (int s = from, side; s < to; s += side) {
         const uint64_t number = strip * (uint64_t)(SIDE * law->vectors) + (uint64_t)s;
         const int at = s * law->words;

@@ -30,16 +30,17 @@ INLINE uint32_t not_zero(vu v)
 }
 
 /* Words of a strip that have open elements: which those are, and where the word stands. The first
-   WORD_LANES have none; they fill up a vector that is not full. */
+   WORD_LANES have none, where some word that is drawn stands; they fill up a vector that is not
+   full. */
 typedef struct {
     uint32_t elements[STRIP_WORDS + 2 * WORD_LANES], at[STRIP_WORDS + 2 * WORD_LANES];
     int n;
 } open_words;
 
-INLINE void no_open_words(open_words *o)
+INLINE void no_open_words(open_words *o, int drawn)
 {
     o->n = WORD_LANES;
-    storeu(o->elements, set1u(0)), storeu(o->at, set1u(0));
+    storeu(o->elements, set1u(0)), storeu(o->at, set1u((uint32_t)drawn));
 }
 
 /* Append those words of a vector that are not 0. */
