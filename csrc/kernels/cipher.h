@@ -23,6 +23,7 @@ enum { SIDE = 1 };
 #define IN_TURN(v, w) ((void)0)
 #endif
 
+INLINE vu loadu(const uint32_t *p) { return *(const vu_any *)p; }
 INLINE void storeu(uint32_t *p, vu v) { *(vu_any *)p = v; }
 INLINE vu set1u(uint32_t x) { return x - (vu){0}; }
 

@@ -63,10 +63,10 @@ INLINE void decide_group(uint32_t *bits, int at, open_words *open, const vu *x, 
 }
 
 /* Words of a strip that are selected while a vector of blocks of the next is drawn. Where there are
-   later digits, one element of 256 needs a lane for them. */
+   later digits, the elements that the first ones leave open need a lane each. */
 INLINE int words_beside(int vectors)
 {
-    const int late = vectors < FIRST_DIGITS ? 0 : STRIP / 256 / WORD_LANES;
+    const int late = vectors < FIRST_DIGITS ? 0 : (STRIP >> FIRST_DIGITS) / WORD_LANES;
     return STRIP_WORDS / (SIDE * vectors * WORD_GROUPS + late);
 }
 
@@ -110,10 +110,8 @@ INLINE void decide_open(uint32_t *bits, open_words *open, const mask_law *law, u
                         selection *beside)
 {
     while (open->n > WORD_LANES) {
-        const int from = open->n - WORD_LANES;
-        const vu elements = *(const vu_any *)(open->elements + from);
-        const vu at = *(const vu_any *)(open->at + from);
-        const vu first = elements & -elements;
+        vu at;
+        const vu elements = take_open(open, &at), first = elements & -elements;
         const vu element = at * set1u(32) + bit_number(first);
         const block_numbers number = {element + set1u((uint32_t)(strip * STRIP)),
                                       set1u((uint32_t)(strip * STRIP >> 32))};
@@ -121,7 +119,6 @@ INLINE void decide_open(uint32_t *bits, open_words *open, const mask_law *law, u
         blocks(x, NULL, &law->late, &number, beside, words_beside(FIRST_DIGITS));
         const vu kept = (vu)(x[0] < set1u(law->later)) & first;
         for (int i = 0; i < WORD_LANES; i++) bits[at[i]] |= kept[i];
-        open->n = (int)larger(from, WORD_LANES);
         append_open(open, elements ^ first, at);
     }
 }

@@ -59,6 +59,15 @@ INLINE void append_open(open_words *o, vu elements, vu at)
 #endif
 }
 
+/* Take a vector of words off the end, and where they stand. */
+INLINE vu take_open(open_words *o, vu *at)
+{
+    const int from = o->n - WORD_LANES;
+    o->n = (int)larger(from, WORD_LANES);
+    *at = loadu(o->at + from);
+    return loadu(o->elements + from);
+}
+
 /* Which bit of a word is 1, of words that have one: the exponent of such a number. */
 INLINE vu bit_number(vu words)
 {
