@@ -103,16 +103,17 @@ INLINE ptrdiff_t slice_alone(const matmul_work *w)
     return smaller(FAR_KC, FAR_BLOCK / w->nc);
 }
 
-/* So many columns of c repay a copy of a, of which little is gained where a tile reads it at its
-   pace. Fewer where rows collide, for which tiles are low, and fewest if these wait for a b from
-   memory as well; and in TN, where a step of k is a line somewhere else, if a tile takes less than
-   most of it, or if those of a long slice fall on few sets of L2, as rows of whole 2 KB do, and of
-   whole 4 KB the more. */
+/* So many columns of c repay a copy of a. Where a row of a makes a row of c, a tile reads a at its
+   pace, and nothing does; but where k comes in slices, rows that collide leave part of L2 unused,
+   and a copy is repaid the sooner if a b from memory passes there as well. In TN a step of k is a
+   line somewhere else: fewer repay a copy if a tile takes less than most of it, or if the lines of
+   a long slice fall on few sets of L2, as rows of whole 2 KB do, and of whole 4 KB the more. */
 INLINE ptrdiff_t columns_repaying_a(const matmul_work *w)
 {
     const int long_slices = w->k > KC * w->slices;
     if (w->rows_asked) return ALONE;
-    if (w->form != MD_TN) return !rows_collide(w->k) ? 768 : w->is_far ? 256 : 512;
+    if (w->form != MD_TN)
+        return w->slices == 1 || !rows_collide(w->k) ? PTRDIFF_MAX : w->is_far ? 256 : 512;
     if (2 * MR > LINE_REALS) {
         if (!long_slices || !rows_collide(2 * w->m)) return 768;
         return rows_collide(w->m) ? 256 : 512;
