@@ -62,7 +62,9 @@ def test_every_slice_of_k(isa, form, k):
         pytest.param(30, 1024, 40, id="rows_on_one_set_of_the_cache"),
         pytest.param(300, 260, 512, id="near_rows_of_b"),
         pytest.param(100, 260, 1030, id="far_rows_of_b"),
-        pytest.param(600, 390, 530, id="copies_of_both"),
+        pytest.param(600, 390, 530, id="shared_by_blocks_across"),
+        pytest.param(270, 1024, 520, id="one_long_slice"),
+        pytest.param(300, 2048, 512, id="copies_of_rows_that_collide"),
         pytest.param(2, 3, 1000, id="wide"),
         pytest.param(3, 2000, 5, id="deep"),
         pytest.param(257, 1, 257, id="outer_product"),
@@ -100,8 +102,11 @@ def test_shapes(isa, form, m, k, n):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("begin", [1, 7, 15])
-def test_rows_that_begin_within_a_line(isa, form, begin):
-    m, k, n = 30, 48, 800  # whole lines of the cache, and copies of both where they repay it
+@pytest.mark.parametrize(
+    "m, k, n",
+    [pytest.param(30, 48, 800, id="whole_lines"), pytest.param(30, 2048, 1024, id="copies")],
+)
+def test_rows_that_begin_within_a_line(isa, form, m, k, n, begin):
     whole = operands(m, k, n, form)
     a, b = (np.empty(x.size + begin, np.float32)[begin:].reshape(x.shape) for x in whole)
     a[:], b[:] = whole
