@@ -104,10 +104,10 @@ INLINE ptrdiff_t slice_alone(const matmul_work *w)
 }
 
 /* So many columns of c repay a copy of a. Where a row of a makes a row of c, a tile reads a at its
-   pace, and nothing does; but where k comes in slices, rows that collide leave part of L2 unused,
-   and a copy is repaid the sooner if a b from memory passes there as well. In TN a step of k is a
-   line somewhere else: fewer repay a copy if a tile takes less than most of it, or if the lines of
-   a long slice fall on few sets of L2, as rows of whole 2 KB do, and of whole 4 KB the more. */
+   pace, and no number of them does; but where k comes in slices, rows that collide leave part of L2
+   unused, and fewer repay a copy if a b from memory passes there as well. In TN a step of k is a
+   line somewhere else: fewer do if a tile takes less than most of it, or if the lines of a long
+   slice fall on few sets of L2, as rows of whole 2 KB do, and of whole 4 KB the more. */
 INLINE ptrdiff_t columns_repaying_a(const matmul_work *w)
 {
     const int long_slices = w->k > KC * w->slices;
