@@ -21,22 +21,18 @@
    Where k is very short, and b read as it stands, the way from panel to panel would take as long as
    a tile: row by row of tiles instead, along some columns of b that stay in L1.
 
-   Where c has few rows, matmul_skinny.h reads a large b from end to end; where many elements of a
-   factor are zero, matmul_sparse.h has less to do. */
+   Where k is long and all of a fits in L3, matmul_tall.h lets a pass by panels of b instead. Where
+   c has few rows, matmul_skinny.h reads a large b from end to end; where many elements of a factor
+   are zero, matmul_sparse.h has less to do. */
 #ifndef MD_MATMUL_H
 #define MD_MATMUL_H
 
 #include "matmul_plan.h"
 #include "matmul_skinny.h"
 #include "matmul_sparse.h"
+#include "matmul_tall.h"
 
 /* ---- b ---- */
-
-/* Which element of b as it is stored. */
-INLINE ptrdiff_t b_at(const matmul_work *w, ptrdiff_t k, ptrdiff_t j)
-{
-    return w->form == MD_NT ? j * w->k + k : k * w->n + j;
-}
 
 /* Panels of b from (k0, j0) on, k x cols. */
 static void copy_b(real *copy, const matmul_work *w, ptrdiff_t k0, ptrdiff_t k, ptrdiff_t j0,
@@ -193,8 +189,12 @@ static void matmul_item(void *context, ptrdiff_t item, int worker)
                   : w->shares_b ? w->shared + k0 * round_up(w->n, NR) + (j0 + j) * k
                   : b_copy + j % w->group * k;
             if (t.b == b_copy) copy_b(b_copy, w, k0, k, j0 + j, smaller(w->group, cols - j));
-            ask_for_next(&t, w, &place, j / NR);
-            tile_column(&t, rows);                                /* tiles down the panel */
+            if (w->is_tall) {                                     /* tiles down the panel */
+                tall_column(&t, w, rows, j0 + j, j % w->group + NR == w->group);
+            } else {
+                ask_for_next(&t, w, &place, j / NR);
+                tile_column(&t, rows);
+            }
         }
     }
 }

@@ -38,6 +38,7 @@ typedef struct {
     int is_far;                       /* b comes from memory, its rows as they are wanted */
     ptrdiff_t rows_asked;             /* of b's next slice, one by each panel; 0: by blocks */
     int is_flat;                      /* k is short, and b read as it stands */
+    int is_tall;                      /* a passes by panels of b: see matmul_tall.h */
     ptrdiff_t group;                  /* columns of b that are copied together */
     int copies_a, copies_b, shares_b, past;
     real *shared, *scratch;           /* b in panels: [slice][panel][kc][NR]; for each worker */
@@ -48,7 +49,7 @@ typedef struct {
 INLINE int blocks_share(const matmul_work *w, ptrdiff_t down)
 {
     const int near = w->form != MD_NT && !w->is_far;
-    return down > (md_workers() == 1 && near ? 1 : 2);
+    return !w->is_tall && down > (md_workers() == 1 && near ? 1 : 2);
 }
 
 /* Of each of so many blocks: whole vectors, and whole panels where those of b are shared. */
@@ -70,6 +71,7 @@ INLINE ptrdiff_t largest_share(const matmul_work *w, ptrdiff_t down, ptrdiff_t a
    of those copies or reads all of b: much, unless the product is small or its k short. */
 INLINE int is_high(const matmul_work *w, ptrdiff_t height, ptrdiff_t width)
 {
+    if (w->is_tall) return 0;
     if (w->cost < BLOCK_NS && NV * W > LINE_REALS) return height >= 2 * MR;
     if (w->is_flat) return height >= 4 * MR;
     return height >= (w->form == MD_NT || height < width ? 24 : 8) * MR;
@@ -135,7 +137,8 @@ INLINE ptrdiff_t blocks_wanted(const matmul_work *w)
 static void matmul_blocks(matmul_work *w)
 {
     const int is_long = w->k > KC && w->m > MC;          /* what is copied of b is then shared */
-    const ptrdiff_t highest = !is_long ? MC : w->k <= LONG_KC ? LOW_MC : LOWEST_MC;
+    const ptrdiff_t highest = w->is_tall ? w->m
+                              : !is_long ? MC : w->k <= LONG_KC ? LOW_MC : LOWEST_MC;
     ptrdiff_t down = ceil_div(w->m, highest);
     const ptrdiff_t widest = blocks_share(w, down) ? NC : columns_alone(w);
     ptrdiff_t across = w->is_flat ? 1 : ceil_div(w->n, widest);
@@ -163,7 +166,7 @@ static void matmul_blocks(matmul_work *w)
 
     const int repays = w->m > REPAY && w->n > (w->form == MD_NN ? NR : 4 * NR) &&
                        w->k * w->n > L1_REALS;
-    w->copies_b = w->b_masked || w->form == MD_NT ||
+    w->copies_b = w->is_tall || w->b_masked || w->form == MD_NT ||
                   (!w->is_flat && (repays || (w->m > 4 * MR && w->n > NEAR_ROW)));
     w->shares_b = w->copies_b && blocks_share(w, w->blocks_down);
     const ptrdiff_t parts = smaller(w->form == MD_NT ? ceil_div(w->n, NR) : w->k,
@@ -174,6 +177,12 @@ static void matmul_blocks(matmul_work *w)
                   w->mc > (w->rows_asked ? SPARE : MR);
 }
 
+/* Which element of b as it is stored. */
+INLINE ptrdiff_t b_at(const matmul_work *w, ptrdiff_t k, ptrdiff_t j)
+{
+    return w->form == MD_NT ? j * w->k + k : k * w->n + j;
+}
+
 INLINE ptrdiff_t slice_at(const matmul_work *w, ptrdiff_t s) { return s * w->k / w->slices; }
 
 /* Of a product, in ns, on one core. */
@@ -182,12 +191,21 @@ INLINE double product_cost(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k)
     return chains_cost((double)m * (double)round_up(n, W), k);
 }
 
+/* Whether a block takes all rows of c: a, as it stands, stays in L3, and each column of b is copied
+   by one block alone. More rows would be more blocks, of which each would copy b. */
+INLINE int is_tall(const matmul_work *w)
+{
+    return w->form != MD_TN && w->m > MC && w->n > NR && w->k > KC && w->k <= LONG_KC &&
+           w->m * w->k <= FAR_REALS && !w->is_far;
+}
+
 static matmul_work matmul_plan(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form, int b_masked)
 {
     matmul_work w = {.m = m, .n = n, .k = k, .form = form, .b_masked = b_masked};
     w.cost = product_cost(m, n, k);
     w.is_far = k * n > FAR_REALS && form != MD_NT;
     w.is_flat = k < LONG_RUN && form != MD_NT && !b_masked;
+    w.is_tall = is_tall(&w);
     matmul_blocks(&w);
     return w;
 }
