@@ -23,6 +23,7 @@ enum { FAR_BLOCK = 1 << 16, FAR_KC = KC / 2 };
 enum { FEW_ROWS = 32 };      /* of b in a slice, too few for c to be taken up again after them */
 enum { BLOCK_NS = 70000 };  /* so much repays a block more, up to two for each worker */
 enum { GROUP = 64 };        /* columns of b in a group: 4 lines of a row */
+enum { UNEVEN = 32 };       /* more work than the mean, by one of so many, is unevenly shared */
 enum { NEAR_ROW = 32 * NR }; /* columns of a b whose rows are near enough to be read in place */
 enum { A_SCRATCH = LONG_KC * (LOW_MC + 2 * MR) + W, B_SCRATCH = KC * (ALONE + NR) };
 enum { C_SCRATCH = MC * (NC + NR), SCRATCH = A_SCRATCH + B_SCRATCH + C_SCRATCH };
@@ -62,7 +63,8 @@ INLINE ptrdiff_t block_columns(const matmul_work *w, ptrdiff_t down, ptrdiff_t a
 INLINE ptrdiff_t largest_share(const matmul_work *w, ptrdiff_t down, ptrdiff_t across)
 {
     const ptrdiff_t mc = ceil_div(w->m, down), nc = block_columns(w, down, across);
-    return ceil_div(ceil_div(w->m, mc) * ceil_div(w->n, nc), md_workers()) * mc * nc;
+    const ptrdiff_t width = w->is_tall ? round_up(nc, NR) : nc;
+    return ceil_div(ceil_div(w->m, mc) * ceil_div(w->n, nc), md_workers()) * mc * width;
 }
 
 /* So high a block is cut into low ones rather than narrow ones. Of two narrow ones on the same rows
@@ -81,7 +83,7 @@ INLINE int is_high(const matmul_work *w, ptrdiff_t height, ptrdiff_t width)
    panels as a slice has rows, so that each tile asks for a row of the next, from end to end. */
 INLINE ptrdiff_t columns_alone(const matmul_work *w)
 {
-    if (!w->is_far) return ALONE;
+    if (!w->is_far || w->is_tall) return ALONE;
     const ptrdiff_t slice = w->k <= KC ? w->k : FAR_KC;
     if (slice == w->k || w->m > MR) return smaller(ALONE, FAR_BLOCK / slice / NR * NR);
     ptrdiff_t panels = 1;
@@ -129,7 +131,7 @@ INLINE ptrdiff_t columns_repaying_a(const matmul_work *w)
 INLINE ptrdiff_t blocks_wanted(const matmul_work *w)
 {
     const ptrdiff_t workers = md_workers(), repaid = (ptrdiff_t)(w->cost / BLOCK_NS);
-    const int far_rows = w->is_far && w->form == MD_NN && w->m > MR;
+    const int far_rows = w->is_far && !w->is_tall && w->form == MD_NN && w->m > MR;
     if (workers == 1 || w->cost < WORTH_WAKING_NS) return 1;
     return smaller(far_rows ? workers : 2 * workers, larger(2, repaid));
 }
@@ -172,7 +174,7 @@ static void matmul_blocks(matmul_work *w)
     const ptrdiff_t parts = smaller(w->form == MD_NT ? ceil_div(w->n, NR) : w->k,
                                     2 * (ptrdiff_t)md_workers() / w->slices);
     w->parts = larger(1, parts);
-    w->group = w->form == MD_NT ? NR : w->is_far ? ALONE : GROUP;
+    w->group = w->form == MD_NT ? NR : w->is_far && !w->is_tall ? ALONE : GROUP;
     w->copies_a = smaller(w->n, w->nc) >= columns_repaying_a(w) &&
                   w->mc > (w->rows_asked ? SPARE : MR);
 }
@@ -192,11 +194,21 @@ INLINE double product_cost(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k)
 }
 
 /* Whether a block takes all rows of c: a, as it stands, stays in L3, and each column of b is copied
-   by one block alone. More rows would be more blocks, of which each would copy b. */
+   by one block alone. More rows would be more blocks, of which each would copy b. Where b comes
+   from memory, only few rows: many repay a copy of all of it, which reads it in longer pieces. */
 INLINE int is_tall(const matmul_work *w)
 {
     return w->form != MD_TN && w->m > MC && w->n > NR && w->k > KC && w->k <= LONG_KC &&
-           w->m * w->k <= FAR_REALS && !w->is_far;
+           w->m * w->k <= FAR_REALS && (!w->is_far || w->m <= 2 * MC);
+}
+
+/* Whether the busiest worker has hardly more to do than its part. Tall blocks share out panels, of
+   which a narrow c has too few; low ones share out rows as well. */
+INLINE int is_even(const matmul_work *w)
+{
+    const ptrdiff_t busiest = largest_share(w, w->blocks_down, w->blocks_across);
+    const ptrdiff_t part = w->m * round_up(w->n, NR) / md_workers();
+    return busiest <= part + part / UNEVEN;
 }
 
 static matmul_work matmul_plan(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form, int b_masked)
@@ -207,6 +219,10 @@ static matmul_work matmul_plan(ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, int form, 
     w.is_flat = k < LONG_RUN && form != MD_NT && !b_masked;
     w.is_tall = is_tall(&w);
     matmul_blocks(&w);
+    if (w.is_tall && !is_even(&w)) {
+        w.is_tall = 0;
+        matmul_blocks(&w);
+    }
     return w;
 }
 

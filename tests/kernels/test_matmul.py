@@ -64,7 +64,8 @@ def test_every_slice_of_k(isa, form, k):
         pytest.param(100, 260, 1030, id="far_rows_of_b"),
         pytest.param(600, 390, 530, id="shared_by_blocks_across"),
         pytest.param(270, 1024, 520, id="one_long_slice"),
-        pytest.param(330, 700, 110, id="a_passes_by"),
+        pytest.param(330, 700, 510, id="a_passes_by"),
+        pytest.param(270, 520, 2100, id="a_passes_by_far_b"),
         pytest.param(1100, 1000, 70, id="low_blocks"),
         pytest.param(300, 2048, 512, id="copies_of_rows_that_collide"),
         pytest.param(2, 3, 1000, id="wide"),
@@ -159,7 +160,7 @@ def test_bias_and_relu(isa, form, relu):
         (3, 257, 70),
         (29, 40, 65),
         (130, 600, 90),
-        (270, 600, 90),
+        (270, 600, 125),
         (20, 1024, 70),
         (1, 4101, 270),  # skinny
         (2, 300, 3600),
@@ -205,7 +206,8 @@ def test_random_is_close(isa, form):
         (64, 1024, 128),
         (256, 600, 128),
         (64, 1000, 280),  # as many blocks as share out its columns
-        (300, 600, 400),  # each a worker's panels of b, a passes by
+        (300, 600, 510),  # each a worker's panels of b, a passes by
+        (300, 600, 400),  # panels that workers cannot share out evenly
         (700, 1100, 130),  # blocks below each other share b, in two slices of k
         (1, 1043, 1051),  # skinny
         (3, 260, 4100),
