@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 
+import minidrop as md
 from minidrop import _kernels
 
 # How far two orders of the same few hundred operations may drift apart, by element type.
@@ -119,6 +120,12 @@ def hashes(*arrays):
         digest.update(f"{array.dtype.str}{array.shape}".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+def fingerprint(model, optimizer):
+    """All state of a model and an optimizer, and the random state, as one comparable value."""
+    state = {name: np.asarray(v).tobytes() for name, v in model.state_dict().items()}
+    return state, repr(model.extra_state()), repr(optimizer.state_dict()), md.get_rng_state()
 
 
 def integers(shape, seed=0, low=-4, high=4, dtype=np.float32):

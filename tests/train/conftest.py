@@ -39,14 +39,3 @@ def build():
         return model, make(model.parameters())
 
     return build
-
-
-@pytest.fixture
-def fingerprint():
-    """A function that gives all state of a model and an optimizer as one comparable value."""
-
-    def fingerprint(model, optimizer):
-        state = {name: np.asarray(v).tobytes() for name, v in model.state_dict().items()}
-        return state, repr(model.extra_state()), repr(optimizer.state_dict()), md.get_rng_state()
-
-    return fingerprint

@@ -4,6 +4,7 @@ import types
 
 import numpy as np
 import pytest
+from helpers import fingerprint
 
 import minidrop as md
 from minidrop import nn, optim, train
@@ -77,7 +78,7 @@ def test_stop_training(build, blobs, moment):
     assert recorder.calls.count(4) == (1 if moment == "batch" else 2)
 
 
-def test_callback_of_another_kind(build, blobs, fingerprint):
+def test_callback_of_another_kind(build, blobs):
     model, optimizer = build()
     before = fingerprint(model, optimizer)
     for callbacks in ([print], [train.EarlyStopping], 3):
@@ -159,7 +160,7 @@ def test_early_stopping_twice(build, blobs):
         lambda path: train.LRSchedule(None, monitor="val_loss"),
     ],
 )
-def test_monitor_that_is_not_measured(build, blobs, fingerprint, tmp_path, make):
+def test_monitor_that_is_not_measured(build, blobs, tmp_path, make):
     """Without validation= there is no val_loss: said before any training."""
     model, optimizer = build()
     before = fingerprint(model, optimizer)
@@ -190,7 +191,7 @@ def test_bad_arguments(error, make):
         make()
 
 
-def test_checkpoint_after_each_epoch(build, blobs, tmp_path, fingerprint):
+def test_checkpoint_after_each_epoch(build, blobs, tmp_path):
     path = tmp_path / "{epoch:02d}-{step}-{accuracy:.1f}"
     model, optimizer = build()
     history = fit(model, optimizer, blobs, callbacks=[train.ModelCheckpoint(path)]).history
@@ -226,7 +227,7 @@ def test_checkpoint_every_n_steps(build, blobs, tmp_path):
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["04", "08", "12"]
 
 
-def test_checkpoint_with_an_unknown_name(build, blobs, tmp_path, fingerprint):
+def test_checkpoint_with_an_unknown_name(build, blobs, tmp_path):
     model, optimizer = build()
     before = fingerprint(model, optimizer)
     for name in ("{val_loss}", "{", "{0}", "{loss:d}"):

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from helpers import fingerprint
 
 import minidrop as md
 from minidrop import nn, train
@@ -21,7 +22,7 @@ def test_same_for_every_batch_size(build, blobs):
         assert math.isclose(parts["loss"], whole["loss"], rel_tol=1e-6)
 
 
-def test_changes_nothing(build, blobs, fingerprint):
+def test_changes_nothing(build, blobs):
     model, optimizer = build()
     model.train()
     model[1].eval()

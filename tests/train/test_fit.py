@@ -3,6 +3,7 @@ import signal
 
 import numpy as np
 import pytest
+from helpers import fingerprint
 
 import minidrop as md
 from minidrop import nn, optim, train
@@ -38,7 +39,7 @@ def test_validation_is_measured_as_evaluate_does(build, blobs):
     assert measured == {"loss": history["val_loss"][-1], "accuracy": history["val_accuracy"][-1]}
 
 
-def test_same_seed_same_bits(build, blobs, fingerprint):
+def test_same_seed_same_bits(build, blobs):
     runs = []
     for seed in (0, 0, 1):
         model, optimizer = build(seed=seed)
@@ -52,7 +53,7 @@ def test_seed_of_the_order(build, blobs):
     assert losses[0] == losses[1] != losses[2]  # build's manual_seed is 0
 
 
-def test_equals_the_loop_written_out(build, blobs, fingerprint):
+def test_equals_the_loop_written_out(build, blobs):
     model, optimizer = build()
     fit(model, optimizer, blobs, seed=4)
     other, other_optimizer = build()
@@ -161,14 +162,14 @@ def test_modes_stay_as_they_were(build, blobs):
         assert [module.training for module in model.modules()] == modes
 
 
-def test_no_epochs(build, blobs, fingerprint):
+def test_no_epochs(build, blobs):
     model, optimizer = build()
     before = fingerprint(model, optimizer)
     assert fit(model, optimizer, blobs, epochs=0).history == {}
     assert fingerprint(model, optimizer) == before
 
 
-def test_initial_epoch(build, blobs, fingerprint):
+def test_initial_epoch(build, blobs):
     """Two calls that count on give the same bits as one."""
     model, optimizer = build()
     fit(model, optimizer, blobs, epochs=5)
@@ -199,7 +200,7 @@ def test_initial_epoch(build, blobs, fingerprint):
         (ValueError, {"resume": __file__}),
     ],
 )
-def test_bad_arguments_change_nothing(build, blobs, fingerprint, error, change):
+def test_bad_arguments_change_nothing(build, blobs, error, change):
     model, optimizer = build()
     before = fingerprint(model, optimizer)
     with pytest.raises(error):
@@ -241,7 +242,7 @@ def test_accuracy_of_a_regression_updates_nothing(build, blobs):
 
 
 @pytest.mark.parametrize("step", [1, 4, 5, 8])
-def test_ctrl_c_leaves_whole_steps(build, blobs, fingerprint, step):
+def test_ctrl_c_leaves_whole_steps(build, blobs, step):
     """Interrupted in the middle of a step, the run ends after it, as if it had that many steps."""
     states = []
 

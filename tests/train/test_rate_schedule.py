@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from helpers import fingerprint
 
 import minidrop as md
 from minidrop import nn, optim, train
@@ -111,7 +112,7 @@ def test_noise_has_no_rate(blobs):
 
 @pytest.mark.parametrize("interval", ["step", "epoch"])
 @pytest.mark.parametrize("step", range(1, STEPS * EPOCHS))
-def test_a_resumed_run_goes_on_with_the_same_bits(blobs, fingerprint, tmp_path, step, interval):
+def test_a_resumed_run_goes_on_with_the_same_bits(blobs, tmp_path, step, interval):
     def run(folder, seed=0, kill=None, resume=None):
         folder.mkdir(exist_ok=True)
         model, optimizer = make(seed)

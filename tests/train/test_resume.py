@@ -4,6 +4,7 @@ import contextlib
 
 import numpy as np
 import pytest
+from helpers import fingerprint
 
 import minidrop as md
 from minidrop import nn, optim, train
@@ -67,7 +68,7 @@ def rows(path):
 
 
 @pytest.fixture
-def straight(build, blobs, fingerprint, tmp_path):
+def straight(build, blobs, tmp_path):
     """(fingerprint, history, csv rows) of the run without a break."""
     folder = tmp_path / "straight"
     folder.mkdir()
@@ -81,7 +82,7 @@ def straight(build, blobs, fingerprint, tmp_path):
 
 
 @pytest.mark.parametrize("step", range(1, STEPS * EPOCHS))
-def test_at_every_step(build, blobs, fingerprint, tmp_path, straight, step):
+def test_at_every_step(build, blobs, tmp_path, straight, step):
     with pytest.raises(Killed):
         Setup(build, tmp_path, kill=step).fit(blobs)
     setup = Setup(lambda: build(seed=9), tmp_path)  # another process: nothing is as it was
@@ -115,7 +116,7 @@ def test_an_epoch_begins_once(build, blobs, tmp_path):
     assert begun == [0, 1, 2, 2]
 
 
-def test_again_and_again(build, blobs, fingerprint, tmp_path, straight):
+def test_again_and_again(build, blobs, tmp_path, straight):
     resume = None
     for step in range(1, STEPS * EPOCHS, 2):
         with pytest.raises(Killed):
@@ -138,7 +139,7 @@ def test_again_and_again(build, blobs, fingerprint, tmp_path, straight):
     ],
     ids=["sgd", "adamw", "rmsprop", "adagrad", "adadelta"],
 )
-def test_every_optimizer(build, blobs, fingerprint, tmp_path, make):
+def test_every_optimizer(build, blobs, tmp_path, make):
     ends = []
     for resume in (None, tmp_path / "7"):
         setup = Setup(lambda: build(make=make), tmp_path)
@@ -147,7 +148,7 @@ def test_every_optimizer(build, blobs, fingerprint, tmp_path, make):
     assert ends[0] == ends[1]
 
 
-def test_from_the_end_of_an_epoch(build, blobs, fingerprint, tmp_path):
+def test_from_the_end_of_an_epoch(build, blobs, tmp_path):
     ends = []
     for resume in (None, tmp_path / "epoch 2"):
         model, optimizer = build()
@@ -160,7 +161,7 @@ def test_from_the_end_of_an_epoch(build, blobs, fingerprint, tmp_path):
     assert ends[0] == ends[1]
 
 
-def test_a_finished_run_trains_no_further(build, blobs, fingerprint, tmp_path, straight):
+def test_a_finished_run_trains_no_further(build, blobs, tmp_path, straight):
     Setup(build, tmp_path).fit(blobs)
     setup = Setup(build, tmp_path)
     history = setup.fit(blobs, resume=tmp_path / str(STEPS * EPOCHS))
@@ -168,7 +169,7 @@ def test_a_finished_run_trains_no_further(build, blobs, fingerprint, tmp_path, s
     assert got == straight[:2]
 
 
-def test_more_epochs_than_before(build, blobs, fingerprint, tmp_path):
+def test_more_epochs_than_before(build, blobs, tmp_path):
     setup = Setup(build, tmp_path)
     setup.fit(blobs, epochs=EPOCHS + 1)
     Setup(build, tmp_path).fit(blobs)
@@ -177,7 +178,7 @@ def test_more_epochs_than_before(build, blobs, fingerprint, tmp_path):
     assert fingerprint(longer.model, longer.optimizer) == fingerprint(setup.model, setup.optimizer)
 
 
-def test_a_run_that_stopped_early_stays_stopped(build, blobs, fingerprint, tmp_path):
+def test_a_run_that_stopped_early_stays_stopped(build, blobs, tmp_path):
     """Its best parameters come from the checkpoint too."""
     ends = []
     for resume in (None, tmp_path / "checkpoint"):
@@ -193,7 +194,7 @@ def test_a_run_that_stopped_early_stays_stopped(build, blobs, fingerprint, tmp_p
     assert ends[0] == ends[1]
 
 
-def test_stop_in_the_middle_of_an_epoch(build, blobs, fingerprint, tmp_path):
+def test_stop_in_the_middle_of_an_epoch(build, blobs, tmp_path):
     class Stop(train.Callback):
         def on_batch_end(self, batch, logs):
             self.run.stop_training = self.run.global_step == 7
@@ -243,7 +244,7 @@ def test_best_checkpoint_so_far_is_remembered(build, blobs, tmp_path):
         ({"initial_epoch": 1}, "initial_epoch must be 0"),
     ],
 )
-def test_another_run(build, blobs, fingerprint, tmp_path, change, message):
+def test_another_run(build, blobs, tmp_path, change, message):
     with pytest.raises(Killed):
         Setup(build, tmp_path, kill=3).fit(blobs)
     setup = Setup(build, tmp_path)
@@ -253,7 +254,7 @@ def test_another_run(build, blobs, fingerprint, tmp_path, change, message):
     assert fingerprint(setup.model, setup.optimizer) == before
 
 
-def test_other_callbacks(build, blobs, fingerprint, tmp_path):
+def test_other_callbacks(build, blobs, tmp_path):
     with pytest.raises(Killed):
         Setup(build, tmp_path, kill=3).fit(blobs)
     setup = Setup(build, tmp_path)
@@ -273,7 +274,7 @@ def test_another_model(build, blobs, tmp_path):
         setup.fit((x, blobs[1]), resume=tmp_path / "3")
 
 
-def test_a_file_that_is_of_no_run(build, blobs, fingerprint, tmp_path):
+def test_a_file_that_is_of_no_run(build, blobs, tmp_path):
     setup = Setup(build, tmp_path)
     md.save(tmp_path / "file", setup.model, setup.optimizer, epoch=3)
     before = fingerprint(setup.model, setup.optimizer)
