@@ -1,4 +1,4 @@
-# csrc/minidrop.h again, in its order.
+# csrc/minidrop.h again, and what it includes, in its order.
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 

@@ -59,7 +59,8 @@ INLINE ptrdiff_t block_columns(const matmul_work *w, ptrdiff_t down, ptrdiff_t a
     return round_up(ceil_div(w->n, across), blocks_share(w, down) ? NR : W);
 }
 
-/* The reals of c that fall to the busiest worker, if c is cut into so many blocks. */
+/* The reals of c that fall to the busiest worker, if c is cut into so many blocks; the last panel
+   of a tall one counts as whole, for it takes as long. */
 INLINE ptrdiff_t largest_share(const matmul_work *w, ptrdiff_t down, ptrdiff_t across)
 {
     const ptrdiff_t mc = ceil_div(w->m, down), nc = block_columns(w, down, across);

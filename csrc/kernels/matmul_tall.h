@@ -4,7 +4,7 @@
             +-------+                 L2. Tiles go down it: so a comes once for each panel, from L3,
      a      |       |                 and is read as it stands.
    +-----+  +-------+
-   | ... |  | tile  |  of c           The first tiles ask for the b that is copied next, the others
+   | ... |  | tile  |  of c           The last tiles ask for the b that is copied next, the others
    +-----+  +-------+                 for the rows of a below them.
    |  v  |  |   v   |
 
