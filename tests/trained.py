@@ -3,7 +3,7 @@
 import numpy as np
 
 import minidrop as md
-from minidrop import nn
+from minidrop import nn, optim
 
 
 def build(hidden=4, batchnorm=True, dropout=True):
@@ -22,3 +22,12 @@ def train(model, optimizer, steps, seed=0):
         x = md.Tensor(rng.standard_normal((6, 3)).astype(np.float32))
         loss(model(x), rng.integers(0, 2, 6)).backward()
         optimizer.step()
+
+
+def trained_net(seed, lr, steps):
+    """A net and its optimizer after so many steps."""
+    md.manual_seed(seed)
+    model = build()
+    optimizer = optim.Adam(model.parameters(), lr=lr)
+    train(model, optimizer, steps)
+    return model, optimizer

@@ -2,19 +2,14 @@
 
 import pytest
 from helpers import fingerprint
-from trained import build, train
+from trained import trained_net
 
 import minidrop as md
-from minidrop import optim
 
 
 @pytest.fixture
 def trained():
-    md.manual_seed(3)
-    model = build()
-    optimizer = optim.Adam(model.parameters(), lr=0.01)
-    train(model, optimizer, 3)
-    return model, optimizer
+    return trained_net(seed=3, lr=0.01, steps=3)
 
 
 @pytest.fixture
@@ -26,11 +21,7 @@ def state(trained):
 @pytest.fixture
 def fresh(state):
     """Another model in another state; made after `state` has been taken."""
-    md.manual_seed(4)
-    model = build()
-    optimizer = optim.Adam(model.parameters(), lr=0.5)
-    train(model, optimizer, 1)
-    return model, optimizer
+    return trained_net(seed=4, lr=0.5, steps=1)
 
 
 @pytest.fixture
